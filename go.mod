@@ -1,0 +1,3 @@
+module pithos
+
+go 1.26.0

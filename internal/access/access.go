@@ -1,0 +1,127 @@
+// Package access decides who may do what. It is pure: everything a decision
+// depends on is in its arguments, so the same question gets the same answer at
+// every door (invariant: one function decides).
+package access
+
+import (
+	"slices"
+
+	"pithos/internal/naming"
+)
+
+// Principal is who asks. The zero value is the anonymous public.
+type Principal struct {
+	Account   naming.AccountID // "" for the anonymous public
+	User      naming.UserID
+	Canonical string   // canonical id of the account, as ACL grants name it
+	AccessKey string   // the key that signed, for the log and for narrower key policies
+	Admin     bool     // may do everything inside Account
+	Operator  bool     // may do everything everywhere (the service itself, reseller administrators)
+	Groups    []string // groups of the user
+}
+
+// Anonymous reports whether nobody signed in.
+func (p Principal) Anonymous() bool { return p.Account == "" && !p.Operator }
+
+// Action is one thing that can be done, in S3's words ("s3:GetObject"). Doors of other protocols use the same
+// actions for the same effect, so that one policy covers every door.
+type Action string
+
+// Actions that the backbone decides. Later doors add theirs beside them.
+const (
+	ListAllMyBuckets           Action = "s3:ListAllMyBuckets"
+	CreateBucket               Action = "s3:CreateBucket"
+	DeleteBucket               Action = "s3:DeleteBucket"
+	ListBucket                 Action = "s3:ListBucket"
+	ListBucketVersions         Action = "s3:ListBucketVersions"
+	ListBucketMultipartUploads Action = "s3:ListBucketMultipartUploads"
+	GetBucketLocation          Action = "s3:GetBucketLocation"
+	GetBucketVersioning        Action = "s3:GetBucketVersioning"
+	PutBucketVersioning        Action = "s3:PutBucketVersioning"
+	GetBucketACL               Action = "s3:GetBucketAcl"
+	PutBucketACL               Action = "s3:PutBucketAcl"
+	GetBucketOwnershipControls Action = "s3:GetBucketOwnershipControls"
+	PutBucketOwnershipControls Action = "s3:PutBucketOwnershipControls"
+	GetObject                  Action = "s3:GetObject"
+	GetObjectVersion           Action = "s3:GetObjectVersion"
+	GetObjectAttributes        Action = "s3:GetObjectAttributes"
+	PutObject                  Action = "s3:PutObject"
+	DeleteObject               Action = "s3:DeleteObject"
+	DeleteObjectVersion        Action = "s3:DeleteObjectVersion"
+	GetObjectACL               Action = "s3:GetObjectAcl"
+	PutObjectACL               Action = "s3:PutObjectAcl"
+	AbortMultipartUpload       Action = "s3:AbortMultipartUpload"
+	ListMultipartUploadParts   Action = "s3:ListMultipartUploadParts"
+)
+
+// Permission is what an ACL grant gives.
+type Permission string
+
+// The permissions of S3's ACLs (S3 User Guide, "ACL overview").
+const (
+	Read        Permission = "READ"
+	Write       Permission = "WRITE"
+	ReadACP     Permission = "READ_ACP"
+	WriteACP    Permission = "WRITE_ACP"
+	FullControl Permission = "FULL_CONTROL"
+)
+
+// Groups that a grant can name.
+const (
+	AllUsers           = "http://acs.amazonaws.com/groups/global/AllUsers"
+	AuthenticatedUsers = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
+)
+
+// Grant gives a permission to an account (by canonical id) or a group (by URI); exactly one of both is set.
+type Grant struct {
+	Canonical  string     `json:"canonical,omitempty"`
+	Group      string     `json:"group,omitempty"`
+	Permission Permission `json:"permission"`
+}
+
+// ACL is an access control list. The owner stands outside of it: who owns is a fact of the container or version.
+type ACL struct {
+	Grants []Grant `json:"grants,omitempty"`
+}
+
+// Allows reports whether the list gives p the permission.
+func (a ACL) Allows(p Principal, want Permission) bool {
+	return slices.ContainsFunc(a.Grants, func(g Grant) bool {
+		if g.Permission != want && g.Permission != FullControl {
+			return false
+		}
+		switch {
+		case g.Group == AllUsers:
+			return true
+		case g.Group == AuthenticatedUsers:
+			return !p.Anonymous()
+		default:
+			return g.Canonical != "" && g.Canonical == p.Canonical
+		}
+	})
+}
+
+// Resource is what the action is done to. Fields that do not apply are zero.
+type Resource struct {
+	Account      naming.AccountID // owner of the container, or the account itself
+	Container    naming.ContainerName
+	Bucket       naming.BucketName
+	Name         naming.ObjectName
+	ObjectOwner  naming.AccountID // "" when there is no object yet
+	ContainerACL ACL
+	ObjectACL    ACL
+	ACLsDisabled bool // BucketOwnerEnforced: lists are ignored, the container's owner owns everything
+}
+
+// Request is one question.
+type Request struct {
+	Principal Principal
+	Action    Action
+	Resource  Resource
+}
+
+// Decision is the answer. Reason is for the log and never for the client.
+type Decision struct {
+	Allowed bool
+	Reason  string
+}

@@ -1,0 +1,231 @@
+// Package backend is the service's rules, once for all doors: accounts,
+// containers, objects, versions, block maps, permissions, quotas. It is the
+// only caller of the stores and the only place that authorises.
+//
+// Every operation takes the caller and decides with access.Decide before it
+// reads or changes anything on its behalf. Errors are *errs.Error.
+package backend
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"pithos/internal/access"
+	"pithos/internal/clock"
+	"pithos/internal/naming"
+	"pithos/internal/object"
+	"pithos/internal/store/blob"
+	"pithos/internal/store/bucket"
+	"pithos/internal/store/key"
+	"pithos/internal/store/meta"
+)
+
+// Stores are the four stores that a backend stands on.
+type Stores struct {
+	Keys    key.Reader
+	Buckets bucket.Store
+	Meta    meta.Store
+	Blobs   blob.Store
+}
+
+// Options are the backend's settings; zero fields take the defaults named.
+type Options struct {
+	Clock        clock.Clock   // clock.System
+	Log          *slog.Logger  // discards
+	Region       string        // "us-east-1"
+	BlockSize    int64         // block.SizeDefault
+	BufferBytes  int64         // memory for blocks being received, over all uploads: 128 MiB
+	ObjectMax    int64         // largest object, bytes: 50 TiB
+	PutMax       int64         // largest single PUT or part, bytes: 5 GiB
+	PartMin      int64         // smallest part but the last, bytes: 5 MiB
+	UploadGrace  time.Duration // how long a writer may take before its intent expires: 24 h, extended while it writes
+	DefaultQuota bucket.Limit  // for accounts that have none of their own
+}
+
+// Caller is who asks, and for the log, in which request.
+type Caller struct {
+	access.Principal
+	RequestID string
+}
+
+// Ref names a container, either by its global bucket name or by account and name.
+type Ref struct {
+	Bucket  naming.BucketName
+	Account naming.AccountID
+	Name    naming.ContainerName
+}
+
+// Target names a version of an object: the newest when By is meta.Newest.
+type Target struct {
+	Container Ref
+	Name      naming.ObjectName
+	Which     meta.Which
+}
+
+// NewContainer says what container to make.
+type NewContainer struct {
+	Account naming.AccountID
+	Name    naming.ContainerName
+	Bucket  naming.BucketName // global name to claim with it; "" for none
+	Region  string            // "" for the service's
+	Config  bucket.Config
+}
+
+// Attributes are the properties that a writer gives to a new version.
+type Attributes struct {
+	ContentType  string
+	StorageClass string
+	Headers      object.Headers
+	Meta         map[object.Domain]map[string]string
+	Tags         []object.Tag
+	ACL          access.ACL
+	Owner        naming.AccountID // S3 object owner; "" for the caller's account (or the container's, as ownership says)
+	Expires      time.Time
+	Retention    object.Retention
+	LegalHold    bool
+	Kind         object.Kind
+	Target       string
+}
+
+// PutRequest is an object to write.
+type PutRequest struct {
+	Container  Ref
+	Name       naming.ObjectName
+	Attributes Attributes
+	If         object.Precondition
+	Body       Body
+}
+
+// Body is the bytes of an object or part, and how to prove them.
+type Body struct {
+	// Reader gives the decoded bytes. The first Read happens only after the request was admitted, so that "100 Continue" is
+	// sent then. An error other than io.EOF means that nothing becomes visible.
+	Reader io.Reader
+	// Size is the declared number of bytes, -1 when the client did not say.
+	Size int64
+	// Checksums are to be computed, and are kept with the version. SHA256 asks for Digests.SHA256.
+	Checksums []object.Algorithm
+	SHA256    bool
+	// Prove is called after the last byte with the digests of what came; its error means that nothing becomes visible. nil: no proof asked.
+	// It is where signed payload hashes, Content-MD5, checksum headers and trailers are compared.
+	Prove func(object.Digests) error
+}
+
+// Object is a version opened for reading. It reads that version to its end, whatever happens to the name (I2).
+type Object struct {
+	*object.Version
+	Container bucket.Container
+	b         *Backend
+}
+
+// CopyRequest says what to copy where. No data moves unless the encryption differs.
+type CopyRequest struct {
+	Source    Target
+	SourceIf  object.Precondition // as a read of the source
+	Container Ref
+	Name      naming.ObjectName
+	If        object.Precondition // as a write of the target
+	// ReplaceAttributes takes Attributes instead of the source's (x-amz-metadata-directive: REPLACE); ACL, Owner and, if ReplaceTags, Tags
+	// are always the target's own.
+	ReplaceAttributes bool
+	ReplaceTags       bool
+	Attributes        Attributes
+	// Checksum, if set and not one that the source's version has, is computed over the data.
+	Checksum object.Algorithm
+}
+
+// DeleteRequest says what to delete. Without a version (Which is meta.Newest) the container's versioning policy decides between a delete
+// marker and removal.
+type DeleteRequest struct {
+	Target
+	If     object.Precondition
+	Bypass bool // governance retention, if the caller may
+}
+
+// Deleted is what a delete did.
+type Deleted struct {
+	Marker  bool             // a delete marker was made or, for a version, removed
+	Version object.VersionID // the marker made, or the version removed; 0: nothing was there
+	Null    bool             // that version is the null version
+	Nothing bool             // there was nothing to delete
+	Removed *object.Version  // the version that is gone for good, if one is
+}
+
+// ListRequest asks for one page of a listing.
+type ListRequest struct {
+	Container Ref
+	View      meta.View
+	Prefix    string
+	Delimiter string
+	// After is exclusive: entries and common prefixes greater than it. With AfterVersion it is a position inside the versions of that name.
+	After        string
+	AfterVersion object.VersionID
+	Limit        int // entries and prefixes together; 0 gives an empty page
+}
+
+// Page is one page of a listing. Entries and Prefixes are each in byte order; Next says where the next page begins.
+type Page struct {
+	Entries     []object.Summary
+	Prefixes    []string
+	Truncated   bool
+	NextAfter   string // name or common prefix that the page ended with
+	NextVersion object.VersionID
+}
+
+// NewUpload opens a multipart upload.
+type NewUpload struct {
+	Container  Ref
+	Name       naming.ObjectName
+	Attributes Attributes
+	Checksum   object.Algorithm
+	FullObject bool
+}
+
+// PartRequest is a part to write, from a body or from a range of another version.
+type PartRequest struct {
+	Container Ref
+	Name      naming.ObjectName
+	Upload    string
+	Number    int
+	Body      Body
+	// From copies [Offset, Offset+Length) of a version instead of reading Body.
+	From *PartSource
+}
+
+// PartSource is a range of another version. Length -1 is "to the end".
+type PartSource struct {
+	Source Target
+	If     object.Precondition
+	Offset int64
+	Length int64
+}
+
+// CompletePart is one line of a completion.
+type CompletePart struct {
+	Number    int
+	ETag      string
+	Checksums []object.Checksum
+}
+
+// CompleteRequest finishes a multipart upload.
+type CompleteRequest struct {
+	Container Ref
+	Name      naming.ObjectName
+	Upload    string
+	Parts     []CompletePart
+	If        object.Precondition
+	// Size, if >= 0, is what the client believes the object's size to be (x-amz-mp-object-size).
+	Size int64
+	// Checksum is the checksum of the whole object that the client expects, if it said one.
+	Checksum *object.Checksum
+}
+
+// UploadPage is one page of open uploads.
+type UploadPage struct {
+	Uploads   []meta.Upload
+	Prefixes  []string
+	Truncated bool
+	NextName  string
+	NextID    string
+}

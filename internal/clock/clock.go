@@ -1,0 +1,51 @@
+// Package clock is where time comes from. Data times are arguments; only the
+// edges (doors, server, workers) ask a Clock. Tests own time through a Manual
+// clock or testing/synctest.
+package clock
+
+import (
+	"sync"
+	"time"
+)
+
+// Clock tells the time.
+type Clock interface {
+	Now() time.Time
+}
+
+// System is the machine's clock.
+type System struct{}
+
+// Now is the present time.
+func (System) Now() time.Time { return time.Now() }
+
+// Manual is a clock that moves only when told to. The zero value stands at the zero time.
+type Manual struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// NewManual starts a manual clock at t.
+func NewManual(t time.Time) *Manual { return &Manual{now: t} }
+
+// Now is the time it was last set to.
+func (m *Manual) Now() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now
+}
+
+// Set moves the clock to t, forwards or backwards.
+func (m *Manual) Set(t time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now = t
+}
+
+// Advance moves the clock by d and tells the new time.
+func (m *Manual) Advance(d time.Duration) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now = m.now.Add(d)
+	return m.now
+}

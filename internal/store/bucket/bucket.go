@@ -1,0 +1,109 @@
+// Package bucket is the contract of the bucketstore: which containers exist,
+// how they are configured, and who owns which global bucket name.
+package bucket
+
+import (
+	"context"
+	"time"
+
+	"pithos/internal/access"
+	"pithos/internal/naming"
+)
+
+// Store keeps containers and bucket names. All methods are safe for concurrent use; a nil error means durable and
+// visible to every later call on any node.
+//
+// A container lives under (account, name) and may also own one global bucket name. Both appear and disappear together:
+// after Create or Remove returns, either both hold or neither; a crash in between leaves at most a claimed name whose container
+// does not exist, which the same account's next Create takes over and Resolve reports as NotFound.
+//
+// Errors: NotFound (Container or Bucket), Exists (Thing Container or Bucket, payload Owner), Conflict (a revision moved),
+// Busy, Ambiguous, Closed.
+type Store interface {
+	// Create makes the container c with its id, and claims c.Bucket unless it is "". It returns c with its revision.
+	// Exists, Thing Container: the account has a container of that name; Thing Bucket: the global name belongs to somebody,
+	// whom errors.As finds as *Taken.
+	Create(ctx context.Context, c Container) (Container, error)
+
+	// Lookup finds a container by account and name.
+	Lookup(ctx context.Context, account naming.AccountID, name naming.ContainerName) (Container, error)
+
+	// Resolve finds the container that owns a global name.
+	Resolve(ctx context.Context, name naming.BucketName) (Container, error)
+
+	// Update replaces the configuration if the revision is still c.Revision, and returns c with the new one. Only Config changes.
+	Update(ctx context.Context, c Container) (Container, error)
+
+	// Remove forgets the container and frees its bucket name if the revision is still c.Revision. The caller has sealed
+	// and emptied it in the metastore.
+	Remove(ctx context.Context, c Container) error
+
+	// Containers calls fn for the account's containers with a name greater than after, in byte order, until fn returns false.
+	Containers(ctx context.Context, account naming.AccountID, after naming.ContainerName, fn func(Container) bool) error
+
+	// Close releases everything. Later calls fail with Closed.
+	Close() error
+}
+
+// Revision is an opaque state of one container.
+type Revision uint64
+
+// Container is one container and how it is configured.
+type Container struct {
+	ID       naming.ContainerID
+	Account  naming.AccountID
+	Name     naming.ContainerName
+	Bucket   naming.BucketName // "": it has no global name
+	Region   string
+	Created  time.Time
+	Revision Revision
+	Config   Config
+}
+
+// Versioning is a container's policy for replaced versions: S3 Off/Enabled/Suspended, Pithos+ none/auto.
+type Versioning string
+
+// The policies. Suspended keeps what is there but makes null versions, as Off does.
+const (
+	VersioningOff       Versioning = ""
+	VersioningEnabled   Versioning = "enabled"
+	VersioningSuspended Versioning = "suspended"
+)
+
+// Ownership is S3's object ownership setting.
+type Ownership string
+
+// The settings of object ownership.
+const (
+	BucketOwnerEnforced  Ownership = "BucketOwnerEnforced" // lists are disabled
+	BucketOwnerPreferred Ownership = "BucketOwnerPreferred"
+	ObjectWriter         Ownership = "ObjectWriter"
+)
+
+// Config is everything that can be set on a container. It is replaced as a whole, by revision.
+type Config struct {
+	Versioning Versioning        `json:"versioning,omitempty"`
+	Ownership  Ownership         `json:"ownership,omitempty"` // "": ObjectWriter
+	ACL        access.ACL        `json:"acl,omitzero"`
+	Quota      Limit             `json:"quota,omitzero"`
+	BlockSize  int64             `json:"block_size,omitempty"` // 0: block.SizeDefault
+	Meta       map[string]string `json:"meta,omitempty"`       // Swift container metadata
+	ObjectLock bool              `json:"object_lock,omitempty"`
+	// Documents are sub-resources kept as written, by name: "policy", "cors", "lifecycle", "tagging", ...
+	// The bytes are what the door that set them can read back; the backend parses those that steer it.
+	Documents map[string][]byte `json:"documents,omitempty"`
+}
+
+// Limit bounds the content of a container or account; 0 is no limit.
+type Limit struct {
+	Bytes   int64 `json:"bytes,omitempty"`
+	Objects int64 `json:"objects,omitempty"`
+}
+
+// Taken is the payload of Exists: who has the bucket name.
+type Taken struct {
+	Name    naming.BucketName
+	Account naming.AccountID
+}
+
+func (t *Taken) Error() string { return "bucket name is taken" }
