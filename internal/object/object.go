@@ -18,7 +18,7 @@ type VersionID uint64
 // Time is the moment of the version: its modification time, with microseconds.
 func (id VersionID) Time() time.Time { return time.UnixMicro(int64(id)).UTC() }
 
-// IDAt is the smallest version id at or after t.
+// IDAt is the version id of the moment t, in whole microseconds (rounded down); 0 for the epoch and before.
 func IDAt(t time.Time) VersionID {
 	if us := t.UnixMicro(); us > 0 {
 		return VersionID(us)

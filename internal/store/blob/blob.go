@@ -49,18 +49,22 @@ type Store interface {
 	// the end (0 bytes). Errors: NotFound, Corrupt.
 	Read(ctx context.Context, id block.ID, off int64, dst []byte) (int, error)
 
-	// Stat calls found once for each of the ids that is stored, in any order. stored is the stripped length.
+	// Stat calls found once for each of the ids that is stored and not quarantined, in any order. stored is the stripped length. An id
+	// that is given twice may be found once or twice.
 	Stat(ctx context.Context, ids []block.ID, found func(id block.ID, stored int64)) error
 
-	// Held tells for each id whether a holder of the account holds it: what the account may name without sending bytes.
+	// Held tells for each id whether it is stored, not quarantined, and held by a holder of the account: what the account may name
+	// without sending bytes.
 	Held(ctx context.Context, account naming.AccountID, ids []block.ID) ([]bool, error)
 
-	// Walk calls fn for every stored block with an id greater than after (nil: from the start) in id order until fn returns false.
+	// Walk calls fn for every stored block with an id greater than after (nil: from the start) in id order until fn returns false. Quarantined
+	// blocks are left out. What comes or goes meanwhile may be seen or not. fn may call the store, here and in WalkHolders.
 	Walk(ctx context.Context, after *block.ID, fn func(Info) bool) error
 
-	// Sweep deletes blocks that nobody holds, at most budget.Blocks of them, and frees their space. A block that was put
-	// less than budget.Grace before now is kept, so that readers of a replaced version can finish. next is where to go on;
-	// nil says that the end of the store was reached.
+	// Sweep examines blocks with an id greater than after (nil: from the start), at most budget.Blocks of them, deletes those that nobody
+	// holds, quarantined ones too, and frees their space. A block whose bytes were stored less than budget.Grace before now is kept.
+	// (Readers of a replaced version are protected by the collector, which releases holders only some time after their death.)
+	// next is where to go on; nil says that the end of the store was reached.
 	Sweep(ctx context.Context, now time.Time, budget Budget, after *block.ID) (report SweepReport, next *block.ID, err error)
 
 	// WalkHolders calls fn for every holder that holds at least one block, in order, after the given one, until fn returns false.
@@ -120,9 +124,9 @@ type UsageReport struct {
 // Quarantiner is the ability to set a damaged block aside. It is found through As.
 type Quarantiner interface {
 	// Quarantine marks the block as damaged: reads fail with Corrupt, Hold reports it missing, and the next Put of
-	// its bytes heals it. Its bytes are kept for the operator.
+	// its bytes heals it. Its bytes are kept for the operator until nobody holds it. NotFound/Block when it is not stored.
 	Quarantine(ctx context.Context, id block.ID) error
-	// Quarantined lists the damaged blocks.
+	// Quarantined lists the damaged blocks in id order.
 	Quarantined(ctx context.Context) ([]block.ID, error)
 }
 

@@ -11,7 +11,8 @@ import (
 )
 
 // Store keeps containers and bucket names. All methods are safe for concurrent use; a nil error means durable and
-// visible to every later call on any node.
+// visible to every later call on any node. Callbacks may call the store. Times are kept to the microsecond. Empty and nil lists and
+// maps are the same.
 //
 // A container lives under (account, name) and may also own one global bucket name. Both appear and disappear together:
 // after Create or Remove returns, either both hold or neither; a crash in between leaves at most a claimed name whose container
@@ -21,8 +22,8 @@ import (
 // Busy, Ambiguous, Closed.
 type Store interface {
 	// Create makes the container c with its id, and claims c.Bucket unless it is "". It returns c with its revision.
-	// Exists, Thing Container: the account has a container of that name; Thing Bucket: the global name belongs to somebody,
-	// whom errors.As finds as *Taken.
+	// Exists, Thing Container: the account has a container of that name; else Thing Bucket: the global name belongs to somebody, perhaps
+	// the same account, whom errors.As finds as *Taken. A Create that failed so claimed nothing.
 	Create(ctx context.Context, c Container) (Container, error)
 
 	// Lookup finds a container by account and name.
@@ -31,11 +32,12 @@ type Store interface {
 	// Resolve finds the container that owns a global name.
 	Resolve(ctx context.Context, name naming.BucketName) (Container, error)
 
-	// Update replaces the configuration if the revision is still c.Revision, and returns c with the new one. Only Config changes.
+	// Update replaces the configuration if the container (by account and name) still has c.ID and c.Revision, and returns it with the
+	// new revision. Only Config changes; the rest is as stored, whatever c says. NotFound, Conflict (Container).
 	Update(ctx context.Context, c Container) (Container, error)
 
-	// Remove forgets the container and frees its bucket name if the revision is still c.Revision. The caller has sealed
-	// and emptied it in the metastore.
+	// Remove forgets the container and frees its bucket name if it still has c.ID and c.Revision. The caller has sealed
+	// and emptied it in the metastore. NotFound, Conflict (Container).
 	Remove(ctx context.Context, c Container) error
 
 	// Containers calls fn for the account's containers with a name greater than after, in byte order, until fn returns false.

@@ -22,9 +22,10 @@ type Reader interface {
 	Account(ctx context.Context, id naming.AccountID) (Account, error)
 	// Canonical finds the account with a canonical id.
 	Canonical(ctx context.Context, canonical string) (Account, error)
-	// Email finds the account with an e-mail address; several matches are Conflict.
+	// Email finds the account with an e-mail address, byte for byte; several matches are Conflict, "" is NotFound.
 	Email(ctx context.Context, address string) (Account, error)
-	// Accounts, Users and Keys call fn in byte order of the id until it returns false. Users of "" are those of all accounts.
+	// Accounts, Users and Keys call fn in byte order of the id (of the access key) until it returns false; after is exclusive. Users of ""
+	// are those of all accounts. Nobody's users or keys are none, not an error. fn may call the store.
 	Accounts(ctx context.Context, after naming.AccountID, fn func(Account) bool) error
 	Users(ctx context.Context, account naming.AccountID, after naming.UserID, fn func(User) bool) error
 	Keys(ctx context.Context, user naming.UserID, fn func(Key) bool) error
@@ -33,7 +34,9 @@ type Reader interface {
 }
 
 // Writer changes accounts, users and keys. A keystore that is a file has none. A nil error means durable and visible
-// to every later call on any node. Update methods replace the record if its Revision is still the one given, else Conflict.
+// to every later call on any node. Update methods replace the record if its Revision is still the one given, else Conflict, and return it
+// with the new one; NotFound when it is gone, Exists when another account has the canonical id. Times are kept to the microsecond.
+// Empty and nil lists and maps are the same.
 type Writer interface {
 	// CreateAccount fails with Exists when the id or the canonical id is taken.
 	CreateAccount(ctx context.Context, a Account) (Account, error)

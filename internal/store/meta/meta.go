@@ -17,7 +17,8 @@ import (
 )
 
 // Store is the whole metastore. Callers take the role they need. All methods of all roles are safe for concurrent use;
-// a nil error means durable and visible to every later call on any node, unless a method says otherwise.
+// a nil error means durable and visible to every later call on any node, unless a method says otherwise. Callbacks may call the
+// store. Times are kept to the microsecond. Empty and nil lists and maps are the same.
 //
 // Errors: NotFound by Thing, Conflict, Precondition, Quota, Denied (reason Locked), Full, Busy, Ambiguous (the change may or
 // may not have happened, and will stay so or the other), Closed.
@@ -38,8 +39,11 @@ type Versions interface {
 	// held: its holder counts as named until the last version or part naming it is gone, and is then dead (see Holders).
 	//
 	// Errors besides those of Plan: NotFound/Container when the container is sealed; Conflict/Holder when the version's
-	// holder has neither an intent nor another name (its upload was given up); Conflict/Version when Source is gone;
-	// NotFound/Upload when Upload is not open; Quota when Limits would be passed.
+	// holder has neither an intent nor another name (its upload was given up); Conflict/Version when Source is gone or has
+	// another holder; NotFound/Upload when Upload is not open; Quota when Limits would be passed. When several apply, the first of: sealed
+	// container, upload, those of Plan, source, holder, quota. A change that failed left everything as it was.
+	//
+	// Naming a holder uses its intent up: the names alone keep it alive from then on.
 	Commit(ctx context.Context, c Change) (Outcome, error)
 
 	// Get finds a version. A delete marker is found like any other version, also as Newest.
@@ -47,7 +51,8 @@ type Versions interface {
 	Get(ctx context.Context, container naming.ContainerID, name naming.ObjectName, which Which) (*object.Version, error)
 
 	// Scan walks a container in one view. What was committed before Scan and is not changed until the end appears exactly
-	// once; a name that changes meanwhile appears in its old or new state. Seek is cheap: its cost does not depend on what is skipped.
+	// once; of a name that changes meanwhile, each entry appears as it was or as it is, and may be missing if it came or went. No
+	// entry appears twice, and none out of order. Seek is cheap: its cost does not depend on what is skipped.
 	Scan(ctx context.Context, container naming.ContainerID, view View) Cursor
 }
 
@@ -66,7 +71,7 @@ const (
 	Newest  By = iota // the newest version, also when it is a delete marker
 	ByID              // the version with this id
 	TheNull           // the null version
-	AsOf              // the newest version older than At (object.VersionID.Time() < At)
+	AsOf              // the newest version older than At: with an id below object.IDAt(At)
 )
 
 // View is what a scan shows.
@@ -98,7 +103,8 @@ type Cursor interface {
 }
 
 // Position is a place in a view: at the version ID of Name, or where it would stand; ID 0 is before the newest version of
-// Name. To go on after a name use Name + "\x00"; after a version use its ID - 1.
+// Name. To go on after a name use Name + "\x00"; after a version use its ID - 1 (after ID 1: the next name). An entry of any view stands
+// at its own version: a seek to (Name, ID) finds it if its id is ID or less.
 type Position struct {
 	Name naming.ObjectName
 	ID   object.VersionID
@@ -179,12 +185,13 @@ type Outcome struct {
 
 // Uploads is the role that keeps multipart uploads.
 type Uploads interface {
-	// Begin opens an upload. NotFound/Container when the container is sealed.
+	// Begin opens an upload under a key that was never used. Repeating it, before parts are put, is harmless. NotFound/Container when
+	// the container is sealed.
 	Begin(ctx context.Context, u Upload) error
 	// FindUpload finds an open upload, NotFound/Upload otherwise.
 	FindUpload(ctx context.Context, k UploadKey) (Upload, error)
-	// PutPart stores or replaces a part; its holder becomes named, the replaced part's loses a name.
-	// Errors: NotFound/Upload, Conflict/Holder, Quota.
+	// PutPart stores or replaces a part; its holder becomes named and its intent is used up, the replaced part's loses a name.
+	// Errors, the first that applies: NotFound/Container when sealed, NotFound/Upload, Conflict/Holder as for Commit, Quota.
 	PutPart(ctx context.Context, k UploadKey, p Part, limits Limits) error
 	// Parts calls fn for the parts with a number greater than after, in order, until fn returns false.
 	Parts(ctx context.Context, k UploadKey, after int, fn func(Part) bool) error
@@ -193,7 +200,7 @@ type Uploads interface {
 	Pending(ctx context.Context, container naming.ContainerID, name naming.ObjectName, id string, fn func(Upload) bool) error
 	// Abort forgets an open upload and its parts. NotFound/Upload.
 	Abort(ctx context.Context, k UploadKey) error
-	// Completed tells what a finished upload became, as long as that is remembered (CompletedFor). NotFound/Upload.
+	// Completed tells what a finished upload became. It is remembered for CompletedFor, until the first Reap after that. NotFound/Upload.
 	Completed(ctx context.Context, k UploadKey) (Completion, error)
 }
 
@@ -229,27 +236,34 @@ type Part struct {
 // Completion is what a finished upload became.
 type Completion struct {
 	Version object.VersionID
-	At      time.Time
+	At      time.Time      // Now of the change
 	Summary object.Summary // of the version that it became
-	Parts   []object.Part
+	Parts   []object.Part  // of that version
 }
 
 // Holders is the role that knows which holders are alive. A holder is intended, then named by versions or parts, then dead, then forgotten.
+// What is dead or forgotten never comes to life again.
 //
-// The order for a writer: Intend, then hold blocks in the blobstore, then Commit or PutPart; or Abandon. The order for the
-// collector: Reap, then for each dead holder blob.Release, then Forget.
+// The order for a writer: Intend, then hold blocks in the blobstore (Extend while that lasts), then Commit or PutPart; or Abandon. The
+// order for the collector: Reap, then for each dead holder blob.Release, then Forget. It leaves holders that died a short while ago alone,
+// so that readers of a replaced version can finish.
 type Holders interface {
-	// Intend records that h is about to hold blocks. Repeating it with a later Expires extends it. It is on stable storage
-	// before, or in the same log as and ahead of, any reference that the writer makes afterwards.
+	// Intend records that h is about to hold blocks. h was never used before; repeating the call before anything else is done with h
+	// is harmless. It is on stable storage before, or in the same log as and ahead of, any reference that the writer makes afterwards.
 	Intend(ctx context.Context, h block.Holder, in Intent) error
-	// Abandon gives up an intent: h is dead unless something names it.
+	// Extend gives an intent more time (an earlier time changes nothing). Conflict/Holder when h has no intent any more: the writer must give
+	// up, since its references may be gone. That is why it cannot be done with Intend.
+	Extend(ctx context.Context, h block.Holder, expires time.Time) error
+	// Abandon gives up an intent: h is dead unless something names it. An unknown holder becomes dead too, so that orphans in the
+	// blobstore are handed to the collector this way.
 	Abandon(ctx context.Context, h block.Holder) error
 	// Reap makes dead every intent that expired at or before now, at most limit of them, and fences it: a Commit that
-	// names it fails from now on.
+	// names it fails from now on. It tells how many. It also forgets completions older than CompletedFor.
 	Reap(ctx context.Context, now time.Time, limit int) (int, error)
-	// Dead lists dead holders, at most limit.
-	Dead(ctx context.Context, limit int) ([]block.Holder, error)
-	// Forget removes dead holders whose references have been released.
+	// Dead lists holders that died at or before until, at most limit, in no order. A holder dies at the Now of the Commit that took its last
+	// name. One that no version named last (an intent or part that was given up) has no readers and died at the zero time.
+	Dead(ctx context.Context, until time.Time, limit int) ([]block.Holder, error)
+	// Forget removes dead holders whose references have been released. Others are left as they are.
 	Forget(ctx context.Context, holders []block.Holder) error
 	// Alive tells for each holder whether it is intended or named. What is neither alive nor dead is unknown: an orphan in the blobstore.
 	Alive(ctx context.Context, holders []block.Holder) ([]bool, error)
@@ -305,7 +319,7 @@ type Containers interface {
 	// Empty reports whether the container has neither versions nor, unless ignoreUploads, open uploads.
 	Empty(ctx context.Context, container naming.ContainerID, ignoreUploads bool) (bool, error)
 	// Drop forgets whatever is left of a sealed container: open uploads, counters, indexes. The seal stays for good.
-	// NotEmpty when it has versions.
+	// Repeating it is harmless. NotEmpty when it has versions, Conflict/Container when it is not sealed.
 	Drop(ctx context.Context, container naming.ContainerID, account naming.AccountID) error
 }
 
@@ -314,7 +328,8 @@ type Indexes interface {
 	// Changes calls fn for the versions of a container that still stand, in the order of (ID, Name), from the position
 	// after (id, name) on, until fn returns false. Lifecycle and sync read it.
 	Changes(ctx context.Context, container naming.ContainerID, id object.VersionID, name naming.ObjectName, fn func(Changed) bool) error
-	// Due calls fn for the versions whose Expires is at or before until, in order of that time, at most limit of them.
+	// Due calls fn for the versions (not only newest ones) whose Expires is at or before until, in order of that time, at most limit of
+	// them, until fn returns false.
 	Due(ctx context.Context, until time.Time, limit int, fn func(DueVersion) bool) error
 }
 
