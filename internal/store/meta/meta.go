@@ -17,8 +17,8 @@ import (
 )
 
 // Store is the whole metastore. Callers take the role they need. All methods of all roles are safe for concurrent use;
-// a nil error means durable and visible to every later call on any node, unless a method says otherwise. Callbacks may call the
-// store. Times are kept to the microsecond. Empty and nil lists and maps are the same.
+// a nil error means durable and visible to every later call on any node, unless a method says otherwise. Callbacks of listings may
+// call the store; Change.Amend may not. Times are kept to the microsecond. Empty and nil lists and maps are the same.
 //
 // Errors: NotFound by Thing, Conflict, Precondition, Quota, Denied (reason Locked), Full, Busy, Ambiguous (the change may or
 // may not have happened, and will stay so or the other), Closed.
