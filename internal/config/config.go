@@ -1,0 +1,169 @@
+// Package config is everything that an operator can set: one typed struct, with
+// defaults, read from a YAML file, the environment and flags, and checked once.
+//
+// Each setting is a row of one table (settings.go). From the row come the key
+// in the file, the variable (PITHOS_S3_LISTEN for s3.listen), the flag
+// (--s3-listen), the check, and the row in docs/configuration.md. A later source
+// overrides an earlier one: defaults, file, environment, flags.
+//
+// Nothing here starts anything. A Config that Load returned is valid: no
+// package behind it checks again.
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"pithos/internal/naming"
+)
+
+// Config is a valid configuration.
+type Config struct {
+	Data      string // the data directory
+	S3        S3
+	OpenStack OpenStack
+	Admin     Admin
+	Keystore  Keystore
+	Buckets   Store
+	Meta      Store
+	Blobs     Store
+	Limits    Limits
+	Quota     Quota
+	GC        GC
+	Log       Log
+
+	// Notes are remarks for the operator about what was read, for example a variable that means nothing.
+	Notes []string
+}
+
+// S3 is the S3 door.
+type S3 struct {
+	Listen  string
+	Region  string
+	Domains []string // virtual hosts: requests to NAME.DOMAIN are for the bucket NAME
+	TLS     TLS
+}
+
+// TLS names the certificate of a listener; both fields or none are set.
+type TLS struct {
+	Cert string
+	Key  string
+}
+
+// OpenStack is reserved for the OpenStack doors.
+type OpenStack struct {
+	Listen string
+}
+
+// Admin is the listener of the admin API, metrics, health checks and profiles.
+type Admin struct {
+	Listen string
+}
+
+// Kinds of stores.
+const (
+	Embedded  = "embedded"
+	File      = "file"
+	Cassandra = "cassandra"
+)
+
+// Keystore says where users and keys are kept.
+type Keystore struct {
+	Kind  string // Embedded or File
+	Users []User // of File
+}
+
+// User is a user that the configuration file defines.
+type User struct {
+	Name        string
+	Account     naming.AccountID
+	Password    string
+	DisplayName string
+	Canonical   string // of the account; "" when the file does not say
+	Email       string
+	Roles       []string // nil: the file does not say; the user then is administrator of its account
+	Groups      []string
+	Keys        []Key
+}
+
+// ID is the user's id.
+func (u User) ID() naming.UserID { return naming.User(u.Account, u.Name) }
+
+// Key is an access key that the configuration file defines.
+type Key struct {
+	AccessKey string
+	Secret    string
+	Expires   time.Time // zero: never
+}
+
+// Store says which engine keeps a store.
+type Store struct {
+	Kind string
+}
+
+// Limits bound what one request or the whole service may take.
+type Limits struct {
+	ObjectSize    int64         // largest object, bytes
+	PutSize       int64         // largest single PUT or part, bytes
+	PartMin       int64         // smallest part but the last, bytes
+	BufferMemory  int64         // for blocks being received, over all uploads, bytes
+	Connections   int           // open at once, per listener
+	HeaderBytes   int64         // of a request
+	HeaderTimeout time.Duration // to send a request's header
+	IdleTimeout   time.Duration // a connection without a request
+	BodyTimeout   time.Duration // a body, or a reader of an answer, that makes no progress
+	UploadGrace   time.Duration // blocks of a writer that vanished
+	DrainTimeout  time.Duration // for running requests after SIGTERM
+}
+
+// Quota holds for accounts that have none of their own; 0 is no limit.
+type Quota struct {
+	Bytes   int64
+	Objects int64
+}
+
+// GC steers the collector that removes blocks which nothing names any more.
+type GC struct {
+	Interval time.Duration // between rounds
+	Grace    time.Duration // age at which such a block is removed
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  slog.Level
+	Format string // "text" or "json"
+}
+
+// Formats of the log.
+const (
+	FormatText = "text"
+	FormatJSON = "json"
+)
+
+// Default is the configuration without file, variables and flags.
+func Default() *Config {
+	return &Config{
+		Data:     "./pithos-data",
+		S3:       S3{Listen: "127.0.0.1:9000", Region: "us-east-1"},
+		Admin:    Admin{Listen: "127.0.0.1:9090"},
+		Keystore: Keystore{Kind: Embedded},
+		Buckets:  Store{Kind: Embedded},
+		Meta:     Store{Kind: Embedded},
+		Blobs:    Store{Kind: Embedded},
+		Limits: Limits{
+			ObjectSize:    50 << 40,
+			PutSize:       5 << 30,
+			PartMin:       5 << 20,
+			BufferMemory:  128 << 20,
+			Connections:   10_000,
+			HeaderBytes:   64 << 10,
+			HeaderTimeout: 30 * time.Second,
+			IdleTimeout:   3 * time.Minute,
+			BodyTimeout:   time.Minute,
+			UploadGrace:   24 * time.Hour,
+			DrainTimeout:  30 * time.Second,
+		},
+		GC:  GC{Interval: time.Minute, Grace: 15 * time.Minute},
+		Log: Log{Level: slog.LevelInfo, Format: FormatText},
+	}
+}

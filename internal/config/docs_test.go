@@ -1,0 +1,110 @@
+package config
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write docs/configuration.md anew")
+
+const docsPath = "../../docs/configuration.md"
+
+// TestDocumentationIsCurrent compares docs/configuration.md with the table of settings.
+func TestDocumentationIsCurrent(t *testing.T) {
+	want := document()
+	if *update {
+		if err := os.WriteFile(docsPath, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(docsPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("run go test ./internal/config -update:\n%s", diff)
+	}
+}
+
+// TestDocumentedExampleLoads loads the example of the documentation.
+func TestDocumentedExampleLoads(t *testing.T) {
+	path := t.TempDir() + "/pithos.yaml"
+	if err := os.WriteFile(path, []byte(docsExample), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(Sources{File: path}); err != nil {
+		t.Error(err)
+	}
+}
+
+const docsExample = `data: /var/lib/pithos
+s3:
+  listen: 0.0.0.0:9000
+  region: eu-central-1
+  domains: [s3.example.org]
+keystore:
+  kind: file
+  users:
+    - name: alice
+      access_key: ALICE0EXAMPLE
+      secret_key: change-this-secret
+    - name: backup
+      account: alice
+      roles: []
+      keys:
+        - access_key: BACKUP0EXAMPLE
+          secret_key: change-this-secret-too
+          expires: 2030-01-01T00:00:00Z
+quota:
+  bytes: 100GiB
+log:
+  format: json
+`
+
+const docsHead = `# Configuration
+
+<!-- Made from the table in internal/config by "go test ./internal/config -update"; edit it there. -->
+
+Pithos needs no configuration: ` + "`pithos serve`" + ` keeps everything in ` + "`./pithos-data`" + ` and makes an administrator on its first start.
+
+Every setting below can be given in three ways. A later one overrides an earlier one:
+
+1. in a YAML file that ` + "`--config FILE`" + ` or ` + "`PITHOS_CONFIG`" + ` names;
+2. as an environment variable, for example ` + "`PITHOS_S3_LISTEN=:9000`" + `; an empty variable counts as none;
+3. as a flag of ` + "`pithos serve`" + `, for example ` + "`--s3-listen :9000`" + `.
+
+Lists are lists in the file and are separated by commas elsewhere. Sizes are bytes, with a unit if you like: ` + "`512MiB`, `10GiB`, `1TB`" + `.
+Durations look like ` + "`90s`, `15m`, `24h` or `7d`" + `.
+
+Unknown keys and bad values stop the start, with the file and line of each and what to write instead. Try a file with
+` + "`pithos config check --config FILE`" + `, and see what the sources come to with ` + "`pithos config print`" + ` (secrets are hidden).
+
+`
+
+// document is docs/configuration.md.
+func document() []byte {
+	var b bytes.Buffer
+	b.WriteString(docsHead)
+	b.WriteString("```yaml\n" + docsExample + "```\n\n## Settings\n\n")
+	b.WriteString("| key | value | default | variable | flag | meaning |\n|---|---|---|---|---|---|\n")
+	for _, s := range Settings() {
+		def := "none"
+		if s.Default != "" {
+			def = "`" + s.Default + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | `--%s` | %s |\n", s.Key, s.Kind, def, s.Variable, s.Flag, s.Doc)
+	}
+	b.WriteString("\n## Users in the file\n\nWith `keystore: {kind: file}` the users stand below `keystore.users`. They exist as soon as the server runs, and `pithos user` can\n" +
+		"show but not change them. Restart the server after a change. Keep such a file readable for the server alone: it holds secrets.\n\n| key | meaning |\n|---|---|\n")
+	for _, f := range userFields() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", f[0], strings.ReplaceAll(f[1], "|", "\\|"))
+	}
+	b.WriteString("\n## Stores\n\n`bucketstore`, `metastore` and `blobstore` take `{kind: embedded}`, which is the default: all three in the data directory. `cassandra` is a reserved kind that this build refuses.\n")
+	return b.Bytes()
+}

@@ -1,0 +1,198 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// FileMax is the largest configuration file that is read, in bytes.
+const FileMax = 4 << 20
+
+// Sources are where Load reads from.
+type Sources struct {
+	File    string            // path of the YAML file; "" for none
+	Environ []string          // "NAME=value", as os.Environ gives them
+	Flags   map[string]string // by key, for example "s3.listen"
+}
+
+// VariableConfig is the environment variable that names the configuration file.
+const VariableConfig = "PITHOS_CONFIG"
+
+// Load reads the sources over the defaults and checks the result as a whole. Its error is Problems: everything that is
+// wrong, each with its place.
+func Load(s Sources) (*Config, error) {
+	l := &loader{c: Default(), origin: map[string]string{}}
+	l.rows = l.c.settings()
+	if s.File != "" {
+		l.file(s.File)
+	}
+	l.environ(s.Environ)
+	l.flags(s.Flags)
+	if len(l.problems) == 0 {
+		l.whole()
+	}
+	if err := l.problems.asError(); err != nil {
+		return nil, err
+	}
+	return l.c, nil
+}
+
+// loader collects what the sources say.
+type loader struct {
+	c        *Config
+	rows     []setting
+	origin   map[string]string // key: where its value was set last
+	problems Problems
+}
+
+// problemsMax is how many problems are told; a file that is no configuration at all has too many to read.
+const problemsMax = 50
+
+func (l *loader) problem(where, key, format string, args ...any) {
+	if len(l.problems) >= problemsMax {
+		return
+	}
+	l.problems = append(l.problems, Problem{Where: where, Key: key, Message: fmt.Sprintf(format, args...)})
+}
+
+// apply sets one row and remembers where from.
+func (l *loader) apply(where string, r setting, values []string) {
+	if err := r.set(values); err != nil {
+		l.problem(where, r.key, "%s", err)
+		return
+	}
+	l.origin[r.key] = where
+}
+
+func (l *loader) file(path string) {
+	data, err := readFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		l.problem(path, "", "the configuration file does not exist; give its path with --config or leave the flag out to run with the defaults")
+	case err != nil:
+		l.problem(path, "", "the configuration file cannot be read: %s", err)
+	default:
+		l.yaml(path, data)
+	}
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, FileMax+1))
+	if err == nil && len(data) > FileMax {
+		err = fmt.Errorf("it has more than %d bytes", FileMax)
+	}
+	return data, err
+}
+
+// environ applies the variables of the table. A PITHOS_ variable that means nothing gets a note and no error: orchestrators
+// add variables of their own for a service that is called pithos.
+func (l *loader) environ(environ []string) {
+	keys := map[string]setting{}
+	names := []string{VariableConfig}
+	for _, r := range l.rows {
+		keys[Variable(r.key)] = r
+		names = append(names, Variable(r.key))
+	}
+	environ = slices.Clone(environ)
+	sort.Strings(environ)
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		r, ok := keys[name]
+		switch {
+		case ok && value == "":
+			// An empty variable is as good as none: compose files pass unset variables through so.
+		case ok:
+			l.apply(name, r, split(r, value))
+		case !strings.HasPrefix(name, "PITHOS_") || name == VariableConfig:
+		case strings.HasPrefix(name, "PITHOS_SERVICE_") || strings.HasPrefix(name, "PITHOS_PORT"): // Kubernetes
+		default:
+			l.c.Notes = append(l.c.Notes, name+": "+unknown("variable", name, names)+" It is ignored.")
+		}
+	}
+}
+
+func (l *loader) flags(flags map[string]string) {
+	for _, r := range l.rows {
+		if value, ok := flags[r.key]; ok {
+			l.apply("--"+Flag(r.key), r, split(r, value))
+		}
+	}
+}
+
+// split cuts the text of a list setting at commas.
+func split(r setting, value string) []string {
+	if !r.list {
+		return []string{value}
+	}
+	var list []string
+	for part := range strings.SplitSeq(value, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
+}
+
+// whole checks what no single value can tell.
+func (l *loader) whole() {
+	c := l.c
+	l.together("s3.tls.cert", c.S3.TLS.Cert, "s3.tls.key", c.S3.TLS.Key)
+	if c.Limits.PutSize > c.Limits.ObjectSize {
+		l.problem(l.where("limits.put_size", "limits.object_size"), "limits.put_size",
+			"%s is more than limits.object_size (%s); write a smaller size", showSize(c.Limits.PutSize), showSize(c.Limits.ObjectSize))
+	}
+	if c.Limits.PartMin > c.Limits.PutSize {
+		l.problem(l.where("limits.part_min", "limits.put_size"), "limits.part_min",
+			"%s is more than limits.put_size (%s); write a smaller size", showSize(c.Limits.PartMin), showSize(c.Limits.PutSize))
+	}
+	if c.S3.Listen == c.Admin.Listen && !strings.HasSuffix(c.S3.Listen, ":0") {
+		l.problem(l.where("admin.listen", "s3.listen"), "admin.listen", "%s is also s3.listen; write another port", c.Admin.Listen)
+	}
+	if c.Keystore.Kind == File && len(c.Keystore.Users) == 0 {
+		l.problem(l.where("keystore.kind"), "keystore.users", "kind: file needs users; write them below keystore.users in the configuration file, or write kind: embedded")
+	}
+	if c.Keystore.Kind != File && len(c.Keystore.Users) > 0 {
+		l.problem(l.where("keystore.users", "keystore.kind"), "keystore.users", "users are read only with kind: file; write kind: file, or remove the users")
+	}
+	if c.OpenStack.Listen != "" {
+		c.Notes = append(c.Notes, "openstack.listen: this build does not serve the OpenStack API; the setting is reserved and has no effect.")
+	}
+}
+
+// together asks for both values or none, and that the files can be read.
+func (l *loader) together(keyA, a, keyB, b string) {
+	for _, x := range []struct{ key, value, otherKey, other string }{{keyA, a, keyB, b}, {keyB, b, keyA, a}} {
+		switch {
+		case x.value == "" && x.other != "":
+			l.problem(l.where(x.otherKey), x.key, "missing, but %s is set; write both or none", x.otherKey)
+		case x.value == "":
+		default:
+			if f, err := os.Open(x.value); err != nil {
+				l.problem(l.where(x.key), x.key, "the file cannot be read: %s", err)
+			} else {
+				_ = f.Close() // opened for reading only
+			}
+		}
+	}
+}
+
+// where tells the source of the first of the keys that a source has set.
+func (l *loader) where(keys ...string) string {
+	for _, k := range keys {
+		if w := l.origin[k]; w != "" {
+			return w
+		}
+	}
+	return ""
+}

@@ -1,0 +1,110 @@
+package config
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// setting is a row of the table: one thing that can be set by file, variable and flag.
+type setting struct {
+	key  string // in the file, with dots
+	kind string // what values look like, for the documentation
+	doc  string // one or two sentences
+	list bool   // takes several values: a list in the file, commas elsewhere
+	set  func(values []string) error
+	get  func() []string
+}
+
+// Variable is the environment variable of a key.
+func Variable(key string) string {
+	return "PITHOS_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// Flag is the flag of a key, without dashes in front.
+func Flag(key string) string { return strings.NewReplacer(".", "-", "_", "-").Replace(key) }
+
+// settings is the table, bound to the fields of c.
+func (c *Config) settings() []setting {
+	l := &c.Limits
+	return []setting{
+		one("data", "directory", "Where everything is kept. Relative to the working directory. Made if missing, with mode 0700.", &c.Data, parseText("a directory"), showText),
+		one("s3.listen", "address", "Address of the S3 API: `host:port`, `:port` for all interfaces, port 0 for any free port.", &c.S3.Listen, parseAddress, showText),
+		one("s3.region", "name", "Region that clients sign for and that buckets are created in.", &c.S3.Region, parseRegion, showText),
+		many("s3.domains", "domains", "Domains for virtual-host addressing: with `s3.example.org`, a request to `NAME.s3.example.org` is for the bucket `NAME`. Path-style always works.", &c.S3.Domains, parseDomain),
+		one("s3.tls.cert", "file", "Certificate chain in PEM for HTTPS. Needs `s3.tls.key`. A renewed file is picked up without a restart.", &c.S3.TLS.Cert, parseText("a file"), showText),
+		one("s3.tls.key", "file", "Private key in PEM for HTTPS. Needs `s3.tls.cert`.", &c.S3.TLS.Key, parseText("a file"), showText),
+		one("openstack.listen", "address", "Reserved for the OpenStack API; this build checks the value and does not listen.", &c.OpenStack.Listen, parseAddress, showText),
+		one("admin.listen", "address", "Address of the admin API, `/metrics`, `/healthz`, `/readyz` and profiles. Keep it on a private network: metrics and health need no token.", &c.Admin.Listen, parseAddress, showText),
+		one("keystore.kind", "`embedded` or `file`", "`embedded` keeps users and keys in the data directory (`pithos user add`); `file` takes them from `keystore.users`.", &c.Keystore.Kind, parseStore(Embedded, File), showText),
+		one("bucketstore.kind", "`embedded`", "Engine that keeps buckets and containers.", &c.Buckets.Kind, parseStore(Embedded), showText),
+		one("metastore.kind", "`embedded`", "Engine that keeps objects' metadata.", &c.Meta.Kind, parseStore(Embedded), showText),
+		one("blobstore.kind", "`embedded`", "Engine that keeps objects' bytes.", &c.Blobs.Kind, parseStore(Embedded), showText),
+		one("limits.object_size", "size", "Largest object.", &l.ObjectSize, parseSize(1, 50<<40), showSize),
+		one("limits.put_size", "size", "Largest single PUT or part.", &l.PutSize, parseSize(1, 50<<40), showSize),
+		one("limits.part_min", "size", "Smallest part of a multipart upload, the last one excepted.", &l.PartMin, parseSize(1, 5<<30), showSize),
+		one("limits.buffer_memory", "size", "Memory for data being received, over all uploads. Uploads wait for each other when it is used up.", &l.BufferMemory, parseSize(16<<20, 1<<40), showSize),
+		one("limits.connections", "number", "Connections open at once, per listener. Further ones wait to be accepted.", &l.Connections, parseNumber(16, 1_000_000), showNumber),
+		one("limits.header_bytes", "size", "Largest header of a request.", &l.HeaderBytes, parseSize(8<<10, 1<<20), showSize),
+		one("limits.header_timeout", "duration", "Time to send a request's header.", &l.HeaderTimeout, parseDuration(time.Second, time.Hour), showDuration),
+		one("limits.idle_timeout", "duration", "Time after which a connection without a request is closed.", &l.IdleTimeout, parseDuration(time.Second, 24*time.Hour), showDuration),
+		one("limits.body_timeout", "duration", "Time after which a client that neither sends nor takes data is cut off.", &l.BodyTimeout, parseDuration(time.Second, 24*time.Hour), showDuration),
+		one("limits.upload_grace", "duration", "Time after which the data of a writer that vanished is given up. A multipart upload stays until it is completed or aborted.", &l.UploadGrace, parseDuration(time.Minute, 30*24*time.Hour), showDuration),
+		one("limits.drain_timeout", "duration", "Time that running requests get after SIGTERM.", &l.DrainTimeout, parseDuration(0, time.Hour), showDuration),
+		one("quota.bytes", "size", "Bytes for each account that has no quota of its own; 0 is no limit.", &c.Quota.Bytes, parseSize(0, 1<<60), showSize),
+		one("quota.objects", "number", "Objects for each account that has no quota of its own; 0 is no limit.", &c.Quota.Objects, parseCount, showCount),
+		one("gc.interval", "duration", "Pause between two rounds of the collector, which frees the space of deleted data.", &c.GC.Interval, parseDuration(time.Second, 24*time.Hour), showDuration),
+		one("gc.grace", "duration", "Age at which data that nothing names any more is removed. Readers of a replaced object have this long to finish.", &c.GC.Grace, parseDuration(0, 30*24*time.Hour), showDuration),
+		one("log.level", "`debug`, `info`, `warn` or `error`", "Least important lines to log. Requests are logged at `info`.", &c.Log.Level, parseLevel, showLevel),
+		one("log.format", "`text` or `json`", "Form of the lines.", &c.Log.Format, parseWord(FormatText, FormatJSON), showText),
+	}
+}
+
+// one binds a row to a field that takes one value.
+func one[T any](key, kind, doc string, field *T, parse func(string) (T, error), show func(T) string) setting {
+	return setting{
+		key: key, kind: kind, doc: doc,
+		set: func(values []string) error {
+			v, err := parse(values[0])
+			if err == nil {
+				*field = v
+			}
+			return err
+		},
+		get: func() []string { return []string{show(*field)} },
+	}
+}
+
+// many binds a row to a field that takes a list.
+func many(key, kind, doc string, field *[]string, parse func(string) (string, error)) setting {
+	return setting{
+		key: key, kind: kind, doc: doc, list: true,
+		set: func(values []string) error {
+			list := make([]string, 0, len(values))
+			for _, text := range values {
+				v, err := parse(text)
+				if err != nil {
+					return err
+				}
+				list = append(list, v)
+			}
+			*field = list
+			return nil
+		},
+		get: func() []string { return *field },
+	}
+}
+
+// find is the row of a key.
+func find(rows []setting, key string) (setting, bool) {
+	for _, r := range rows {
+		if r.key == key {
+			return r, true
+		}
+	}
+	return setting{}, false
+}
+
+func showText(s string) string { return s }
+
+func showLevel(l slog.Level) string { return strings.ToLower(l.String()) }
