@@ -1,0 +1,227 @@
+// Package s3 is the S3 door: the REST API of Amazon S3 in, operations of the
+// backend out.
+//
+// A request passes in this order: parse the address and query, authenticate,
+// find its row in the route table (or refuse it by name), call the row's
+// handler, write the one answer. A handler returns a reply or an error and
+// never touches the connection; errors of the backend become S3's codes in one
+// table (errors.go). What the table does not list is refused, never treated as
+// the plain operation (invariant I10).
+//
+// Source of formats, codes and limits: Amazon S3 API Reference, API version
+// 2006-03-01, unless a comment says otherwise.
+package s3
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"pithos/internal/backend"
+	"pithos/internal/clock"
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+)
+
+// Limits bound what a request may carry; zero fields take the defaults named.
+type Limits struct {
+	HeaderBytes int // names and values of all headers together: 32 KiB
+	XMLBytes    int // body of an XML document: 4 MiB
+	MetaBytes   int // names and values of user metadata: 2 KiB
+	DrainBytes  int // body read and dropped so that a client sees an early answer: 16 MiB
+}
+
+// Options are the door's settings; zero fields take the defaults named.
+type Options struct {
+	Region  string            // "us-east-1"
+	Domains []string          // for virtual-host addresses: BUCKET.DOMAIN; path addresses always work
+	Clock   clock.Clock       // clock.System
+	Log     *slog.Logger      // discards
+	Limits  Limits            // see there
+	Observe func(Observation) // called once after each request; nil: nobody looks
+}
+
+// Observation is what one request did, for metrics.
+type Observation struct {
+	RequestID string
+	Operation string // name of the route's row; "" when the request was refused before it found one
+	Status    int
+	Code      string // S3 error code, "" on success
+	BytesIn   int64  // of the body, as the backend received them
+	BytesOut  int64  // of the body
+	Started   time.Time
+	Duration  time.Duration
+	User      naming.UserID
+	Account   naming.AccountID
+	Bucket    naming.BucketName
+}
+
+// Door serves S3. It is safe for concurrent use.
+type Door struct {
+	b      *backend.Backend
+	o      Options
+	table  table
+	hostID string
+}
+
+// New makes a door in front of b.
+func New(b *backend.Backend, o Options) *Door {
+	if o.Region == "" {
+		o.Region = "us-east-1"
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	l := &o.Limits
+	l.HeaderBytes = orDefault(l.HeaderBytes, 32<<10)
+	l.XMLBytes = orDefault(l.XMLBytes, 4<<20)
+	l.MetaBytes = orDefault(l.MetaBytes, 2<<10)
+	l.DrainBytes = orDefault(l.DrainBytes, 16<<20)
+	domains := make([]string, 0, len(o.Domains))
+	for _, d := range o.Domains {
+		domains = append(domains, "."+strings.ToLower(strings.Trim(d, ".")))
+	}
+	o.Domains = domains
+	return &Door{b: b, o: o, table: newTable(rows()), hostID: newHostID()}
+}
+
+func orDefault(n, def int) int {
+	if n > 0 {
+		return n
+	}
+	return def
+}
+
+// ServeHTTP answers one request. It panics with http.ErrAbortHandler, and with nothing else, when an answer fails
+// after its headers were sent, so that a short body is never taken for a whole one.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{
+		door: d, r: r, id: newRequestID(), started: d.o.Clock.Now(),
+		w: sink{w: w}, out: w.Header(), header: r.Header,
+	}
+	rep, err := d.handle(r.Context(), c)
+	if err != nil {
+		rep = c.refuse(err)
+	}
+	sendErr := c.send(r.Context(), rep)
+	d.finish(r.Context(), c, rep, err, sendErr)
+	if sendErr != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// handle is the order of a request: parse, authenticate, route or refuse, serve.
+func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
+	if err := d.parse(c); err != nil {
+		return nil, err
+	}
+	if err := d.authenticate(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := d.route(c); err != nil {
+		return nil, err
+	}
+	if err := c.checkFeatures(); err != nil {
+		return nil, err
+	}
+	if err := c.checkOwner(ctx); err != nil {
+		return nil, err
+	}
+	return c.row.handle(ctx, c)
+}
+
+// route finds the row of a parsed call and refuses what the row does not allow.
+func (d *Door) route(c *call) error {
+	row, err := d.table.find(c)
+	if err != nil {
+		return err
+	}
+	c.row = row
+	if row.state != served {
+		return fail(NotImplemented, "The operation "+row.op+" is not implemented.")
+	}
+	return row.allows(c.query)
+}
+
+// finish writes the log line and tells the observer. It is the only place where the S3 door logs a request.
+func (d *Door) finish(ctx context.Context, c *call, rep *reply, err, sendErr error) {
+	now := d.o.Clock.Now()
+	ob := Observation{
+		RequestID: c.id, Status: rep.status, Code: rep.code, BytesIn: c.received, BytesOut: c.w.n,
+		Started: c.started, Duration: now.Sub(c.started),
+		User: c.caller.User, Account: c.caller.Account, Bucket: c.bucket,
+	}
+	if c.row != nil {
+		ob.Operation = c.row.op
+	}
+	if d.o.Observe != nil {
+		d.o.Observe(ob)
+	}
+	if sendErr != nil {
+		err = sendErr
+	}
+	level := logLevel(ob.Status, err, sendErr)
+	if !d.o.Log.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 12)
+	attrs = append(attrs,
+		slog.String("request", ob.RequestID), slog.String("operation", ob.Operation), slog.Int("status", ob.Status),
+		slog.String("user", string(ob.User)), slog.String("bucket", string(ob.Bucket)), slog.String("remote", c.r.RemoteAddr),
+		slog.Int64("in", ob.BytesIn), slog.Int64("out", ob.BytesOut), slog.Duration("time", ob.Duration),
+	)
+	if err != nil {
+		// The target stands in the log of failures only: it costs, and it helps there. Its signature is cut off.
+		attrs = append(attrs, slog.String("code", ob.Code), slog.String("target", loggedTarget(c.r)), slog.String("error", err.Error()))
+	}
+	d.o.Log.LogAttrs(ctx, level, "s3", attrs...)
+}
+
+// logLevel: what the server did wrong is an error, what broke on the way a warning, everything else information.
+func logLevel(status int, err, sendErr error) slog.Level {
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errs.Is(err, errs.Canceled):
+		return slog.LevelInfo
+	case status >= 500 && status != http.StatusNotImplemented && status != http.StatusServiceUnavailable:
+		return slog.LevelError
+	case sendErr != nil, status == http.StatusServiceUnavailable:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// loggedTarget is the request's method and target without credentials, at most 512 bytes.
+func loggedTarget(r *http.Request) string {
+	target := r.RequestURI
+	if path, query, ok := strings.Cut(target, "?"); ok {
+		kept := make([]string, 0, 4)
+		for pair := range strings.SplitSeq(query, "&") {
+			name, _, _ := strings.Cut(pair, "=")
+			if !isCredential(name) {
+				kept = append(kept, pair)
+			}
+		}
+		target = path
+		if len(kept) > 0 {
+			target += "?" + strings.Join(kept, "&")
+		}
+	}
+	if len(target) > 512 {
+		target = target[:512] + "..."
+	}
+	return r.Method + " " + target
+}
+
+// isCredential reports whether a query parameter carries a signature, a token or a key id. Names may be percent-encoded,
+// so whatever looks like part of a signature is dropped.
+func isCredential(name string) bool {
+	name = strings.ToLower(name)
+	return strings.Contains(name, "sig") || strings.Contains(name, "token") || strings.Contains(name, "cred") ||
+		strings.Contains(name, "key") || strings.Contains(name, "%")
+}

@@ -1,0 +1,81 @@
+package s3
+
+import (
+	"strings"
+)
+
+// feature says what the door does with a header that changes what an operation means.
+type feature uint8
+
+const (
+	unknownFeature feature = iota // refused: the plain operation would not be what was asked for
+	knownFeature                  // served, or harmless wherever it does not apply
+	refusedFeature                // known and not served yet
+)
+
+// featureOf judges a header by its name in lower case. Only names that begin with "x-amz-" come here.
+func featureOf(name string) feature {
+	switch name {
+	case "x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "x-amz-decoded-content-length", "x-amz-trailer",
+		"x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type",
+		"x-amz-checksum-crc32", "x-amz-checksum-crc32c", "x-amz-checksum-crc64nvme", "x-amz-checksum-sha1", "x-amz-checksum-sha256",
+		"x-amz-acl", "x-amz-grant-read", "x-amz-grant-write", "x-amz-grant-read-acp", "x-amz-grant-write-acp", "x-amz-grant-full-control",
+		"x-amz-copy-source", "x-amz-copy-source-range", "x-amz-copy-source-if-match", "x-amz-copy-source-if-none-match",
+		"x-amz-copy-source-if-modified-since", "x-amz-copy-source-if-unmodified-since",
+		"x-amz-metadata-directive", "x-amz-tagging-directive", "x-amz-storage-class", "x-amz-website-redirect-location",
+		"x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner", "x-amz-request-payer",
+		"x-amz-object-ownership", "x-amz-bucket-object-lock-enabled",
+		"x-amz-object-attributes", "x-amz-max-parts", "x-amz-part-number-marker", "x-amz-mp-object-size",
+		"x-amz-if-match-size", "x-amz-if-match-last-modified-time", "x-amz-optional-object-attributes",
+		"x-amz-user-agent", "x-amz-cf-id", "x-amz-te", "x-amz-api-version", "x-amz-id-2", "x-amz-request-id":
+		return knownFeature
+	case "x-amz-tagging", "x-amz-mfa", "x-amz-write-offset-bytes", "x-amz-bypass-governance-retention",
+		"x-amz-confirm-remove-self-bucket-access", "x-amz-rename-source", "x-amz-transition-default-minimum-object-size",
+		"x-amz-skip-destination-validation", "x-amz-create-session-mode", "x-amz-s3session-token", "x-amz-bucket-namespace":
+		return refusedFeature
+	}
+	switch {
+	case strings.HasPrefix(name, "x-amz-meta-"):
+		return knownFeature
+	case strings.HasPrefix(name, "x-amz-server-side-encryption"), strings.HasPrefix(name, "x-amz-copy-source-server-side-encryption"),
+		strings.HasPrefix(name, "x-amz-object-lock-"), strings.HasPrefix(name, "x-amz-fwd-"), strings.HasPrefix(name, "x-amz-rename-source-"):
+		return refusedFeature
+	}
+	return unknownFeature
+}
+
+// isFeatureName reports whether a header that a presigned query carries is one that this door knows.
+func isFeatureName(lower string) bool { return featureOf(lower) != unknownFeature }
+
+// checkFeatures refuses headers whose meaning is not served, by name.
+func (c *call) checkFeatures() error {
+	for name, values := range c.header {
+		if len(name) < 6 || name[0] != 'X' || !strings.EqualFold(name[:6], "x-amz-") {
+			continue
+		}
+		lower := lowerName(name)
+		if featureOf(lower) == knownFeature {
+			continue
+		}
+		// Some features have a value that means "no".
+		if lower == "x-amz-bypass-governance-retention" && len(values) == 1 && strings.EqualFold(values[0], "false") {
+			continue
+		}
+		return fail(NotImplemented, "The header '"+clip(lower)+"' implies functionality that is not implemented.").with("Header", clip(lower))
+	}
+	if c.h("X-Amz-Bucket-Object-Lock-Enabled") != "" && !strings.EqualFold(c.h("X-Amz-Bucket-Object-Lock-Enabled"), "false") {
+		return fail(NotImplemented, "Object lock is not implemented.").with("Header", "x-amz-bucket-object-lock-enabled")
+	}
+	return nil
+}
+
+// lowerName is strings.ToLower without an allocation for the headers that nearly every request has.
+func lowerName(name string) string {
+	switch name {
+	case "X-Amz-Date":
+		return "x-amz-date"
+	case "X-Amz-Content-Sha256":
+		return "x-amz-content-sha256"
+	}
+	return strings.ToLower(name)
+}

@@ -1,0 +1,102 @@
+package s3
+
+// serviceRows are the operations on the service.
+func serviceRows() []row {
+	return []row{
+		{op: "ListBuckets", method: get, level: serviceLevel, action: "s3:ListAllMyBuckets"},
+		{op: "ListDirectoryBuckets", method: get, level: serviceLevel, marker: "x-id=ListDirectoryBuckets", action: "s3express:ListAllMyDirectoryBuckets", note: "there are no directory buckets"},
+		{op: "WriteGetObjectResponse", method: post, level: serviceLevel, action: "s3-object-lambda:WriteGetObjectResponse", note: "there is no Object Lambda"},
+	}
+}
+
+// bucketRows are the operations on a bucket.
+func bucketRows() []row {
+	const b = bucketLevel
+	later := "comes with the complete S3 door"
+	never := "analytics and table services of AWS are out of scope"
+	return []row{
+		{op: "CreateBucket", method: put, level: b, action: "s3:CreateBucket"},
+		{op: "HeadBucket", method: head, level: b, action: "s3:ListBucket"},
+		{op: "DeleteBucket", method: remove, level: b, action: "s3:DeleteBucket"},
+		{op: "ListObjects", method: get, level: b, action: "s3:ListBucket"},
+		{op: "ListObjectsV2", method: get, level: b, marker: "list-type=2", action: "s3:ListBucket"},
+		{op: "ListObjectVersions", method: get, level: b, marker: "versions", action: "s3:ListBucketVersions"},
+		{op: "GetBucketLocation", method: get, level: b, marker: "location", action: "s3:GetBucketLocation"},
+		{op: "GetBucketVersioning", method: get, level: b, marker: "versioning", action: "s3:GetBucketVersioning"},
+		{op: "PutBucketVersioning", method: put, level: b, marker: "versioning", action: "s3:PutBucketVersioning"},
+		{op: "GetBucketAcl", method: get, level: b, marker: "acl", action: "s3:GetBucketAcl"},
+		{op: "PutBucketAcl", method: put, level: b, marker: "acl", action: "s3:PutBucketAcl"},
+		{op: "GetBucketOwnershipControls", method: get, level: b, marker: "ownershipControls", action: "s3:GetBucketOwnershipControls"},
+		{op: "PutBucketOwnershipControls", method: put, level: b, marker: "ownershipControls", action: "s3:PutBucketOwnershipControls"},
+		{op: "DeleteBucketOwnershipControls", method: remove, level: b, marker: "ownershipControls", action: "s3:PutBucketOwnershipControls"},
+		{op: "ListMultipartUploads", method: get, level: b, marker: "uploads", action: "s3:ListBucketMultipartUploads"},
+		{op: "DeleteObjects", method: post, level: b, marker: "delete", action: "s3:DeleteObject"},
+		{op: "PostObject", method: post, level: b, action: "s3:PutObject", note: "form upload; " + later},
+		{op: "OptionsBucket", method: "OPTIONS", level: b, note: "CORS preflight; " + later},
+
+		// Nothing of the following can be configured yet.
+		{op: "GetBucketAbac", method: get, level: b, marker: "abac", action: "s3:GetBucketABAC", note: later},
+		{op: "PutBucketAbac", method: put, level: b, marker: "abac", action: "s3:PutBucketABAC", note: later},
+		{op: "GetBucketAccelerateConfiguration", method: get, level: b, marker: "accelerate", action: "s3:GetAccelerateConfiguration", note: later},
+		{op: "PutBucketAccelerateConfiguration", method: put, level: b, marker: "accelerate", action: "s3:PutAccelerateConfiguration", note: never},
+		{op: "GetBucketCors", method: get, level: b, marker: "cors", action: "s3:GetBucketCORS", note: later},
+		{op: "PutBucketCors", method: put, level: b, marker: "cors", action: "s3:PutBucketCORS", note: later},
+		{op: "DeleteBucketCors", method: remove, level: b, marker: "cors", action: "s3:PutBucketCORS", note: later},
+		{op: "GetBucketEncryption", method: get, level: b, marker: "encryption", action: "s3:GetEncryptionConfiguration", note: later},
+		{op: "PutBucketEncryption", method: put, level: b, marker: "encryption", action: "s3:PutEncryptionConfiguration", note: later},
+		{op: "DeleteBucketEncryption", method: remove, level: b, marker: "encryption", action: "s3:PutEncryptionConfiguration", note: later},
+		{op: "GetBucketLifecycleConfiguration", method: get, level: b, marker: "lifecycle", action: "s3:GetLifecycleConfiguration", note: later},
+		{op: "PutBucketLifecycleConfiguration", method: put, level: b, marker: "lifecycle", action: "s3:PutLifecycleConfiguration", note: later},
+		{op: "DeleteBucketLifecycle", method: remove, level: b, marker: "lifecycle", action: "s3:PutLifecycleConfiguration", note: later},
+		{op: "GetBucketLogging", method: get, level: b, marker: "logging", action: "s3:GetBucketLogging", note: later},
+		{op: "PutBucketLogging", method: put, level: b, marker: "logging", action: "s3:PutBucketLogging", note: later},
+		{op: "GetBucketNotificationConfiguration", method: get, level: b, marker: "notification", action: "s3:GetBucketNotification", note: later},
+		{op: "PutBucketNotificationConfiguration", method: put, level: b, marker: "notification", action: "s3:PutBucketNotification", note: later},
+		{op: "GetBucketPolicy", method: get, level: b, marker: "policy", action: "s3:GetBucketPolicy", note: later},
+		{op: "PutBucketPolicy", method: put, level: b, marker: "policy", action: "s3:PutBucketPolicy", note: later},
+		{op: "DeleteBucketPolicy", method: remove, level: b, marker: "policy", action: "s3:DeleteBucketPolicy", note: later},
+		{op: "GetBucketPolicyStatus", method: get, level: b, marker: "policyStatus", action: "s3:GetBucketPolicyStatus", note: later},
+		{op: "GetBucketReplication", method: get, level: b, marker: "replication", action: "s3:GetReplicationConfiguration", note: later},
+		{op: "PutBucketReplication", method: put, level: b, marker: "replication", action: "s3:PutReplicationConfiguration", note: later},
+		{op: "DeleteBucketReplication", method: remove, level: b, marker: "replication", action: "s3:PutReplicationConfiguration", note: later},
+		{op: "GetBucketRequestPayment", method: get, level: b, marker: "requestPayment", action: "s3:GetBucketRequestPayment", note: later},
+		{op: "PutBucketRequestPayment", method: put, level: b, marker: "requestPayment", action: "s3:PutBucketRequestPayment", note: later},
+		{op: "GetBucketTagging", method: get, level: b, marker: "tagging", action: "s3:GetBucketTagging", note: later},
+		{op: "PutBucketTagging", method: put, level: b, marker: "tagging", action: "s3:PutBucketTagging", note: later},
+		{op: "DeleteBucketTagging", method: remove, level: b, marker: "tagging", action: "s3:PutBucketTagging", note: later},
+		{op: "GetBucketWebsite", method: get, level: b, marker: "website", action: "s3:GetBucketWebsite", note: later},
+		{op: "PutBucketWebsite", method: put, level: b, marker: "website", action: "s3:PutBucketWebsite", note: later},
+		{op: "DeleteBucketWebsite", method: remove, level: b, marker: "website", action: "s3:DeleteBucketWebsite", note: later},
+		{op: "GetObjectLockConfiguration", method: get, level: b, marker: "object-lock", action: "s3:GetBucketObjectLockConfiguration", note: later},
+		{op: "PutObjectLockConfiguration", method: put, level: b, marker: "object-lock", action: "s3:PutBucketObjectLockConfiguration", note: later},
+		{op: "GetPublicAccessBlock", method: get, level: b, marker: "publicAccessBlock", action: "s3:GetBucketPublicAccessBlock", note: later},
+		{op: "PutPublicAccessBlock", method: put, level: b, marker: "publicAccessBlock", action: "s3:PutBucketPublicAccessBlock", note: later},
+		{op: "DeletePublicAccessBlock", method: remove, level: b, marker: "publicAccessBlock", action: "s3:PutBucketPublicAccessBlock", note: later},
+
+		{op: "GetBucketAnalyticsConfiguration", method: get, level: b, marker: "analytics&id", action: "s3:GetAnalyticsConfiguration", note: never},
+		{op: "ListBucketAnalyticsConfigurations", method: get, level: b, marker: "analytics", action: "s3:GetAnalyticsConfiguration", note: never},
+		{op: "PutBucketAnalyticsConfiguration", method: put, level: b, marker: "analytics", action: "s3:PutAnalyticsConfiguration", note: never},
+		{op: "DeleteBucketAnalyticsConfiguration", method: remove, level: b, marker: "analytics", action: "s3:PutAnalyticsConfiguration", note: never},
+		{op: "GetBucketIntelligentTieringConfiguration", method: get, level: b, marker: "intelligent-tiering&id", action: "s3:GetIntelligentTieringConfiguration", note: never},
+		{op: "ListBucketIntelligentTieringConfigurations", method: get, level: b, marker: "intelligent-tiering", action: "s3:GetIntelligentTieringConfiguration", note: never},
+		{op: "PutBucketIntelligentTieringConfiguration", method: put, level: b, marker: "intelligent-tiering", action: "s3:PutIntelligentTieringConfiguration", note: never},
+		{op: "DeleteBucketIntelligentTieringConfiguration", method: remove, level: b, marker: "intelligent-tiering", action: "s3:PutIntelligentTieringConfiguration", note: never},
+		{op: "GetBucketInventoryConfiguration", method: get, level: b, marker: "inventory&id", action: "s3:GetInventoryConfiguration", note: never},
+		{op: "ListBucketInventoryConfigurations", method: get, level: b, marker: "inventory", action: "s3:GetInventoryConfiguration", note: never},
+		{op: "PutBucketInventoryConfiguration", method: put, level: b, marker: "inventory", action: "s3:PutInventoryConfiguration", note: never},
+		{op: "DeleteBucketInventoryConfiguration", method: remove, level: b, marker: "inventory", action: "s3:PutInventoryConfiguration", note: never},
+		{op: "GetBucketMetricsConfiguration", method: get, level: b, marker: "metrics&id", action: "s3:GetMetricsConfiguration", note: never},
+		{op: "ListBucketMetricsConfigurations", method: get, level: b, marker: "metrics", action: "s3:GetMetricsConfiguration", note: never},
+		{op: "PutBucketMetricsConfiguration", method: put, level: b, marker: "metrics", action: "s3:PutMetricsConfiguration", note: never},
+		{op: "DeleteBucketMetricsConfiguration", method: remove, level: b, marker: "metrics", action: "s3:PutMetricsConfiguration", note: never},
+		{op: "CreateBucketMetadataConfiguration", method: post, level: b, marker: "metadataConfiguration", action: "s3:CreateBucketMetadataTableConfiguration", note: never},
+		{op: "GetBucketMetadataConfiguration", method: get, level: b, marker: "metadataConfiguration", action: "s3:GetBucketMetadataTableConfiguration", note: never},
+		{op: "DeleteBucketMetadataConfiguration", method: remove, level: b, marker: "metadataConfiguration", action: "s3:DeleteBucketMetadataTableConfiguration", note: never},
+		{op: "CreateBucketMetadataTableConfiguration", method: post, level: b, marker: "metadataTable", action: "s3:CreateBucketMetadataTableConfiguration", note: never},
+		{op: "GetBucketMetadataTableConfiguration", method: get, level: b, marker: "metadataTable", action: "s3:GetBucketMetadataTableConfiguration", note: never},
+		{op: "DeleteBucketMetadataTableConfiguration", method: remove, level: b, marker: "metadataTable", action: "s3:DeleteBucketMetadataTableConfiguration", note: never},
+		{op: "UpdateBucketMetadataInventoryTableConfiguration", method: put, level: b, marker: "metadataInventoryTable", action: "s3:UpdateBucketMetadataInventoryTableConfiguration", note: never},
+		{op: "UpdateBucketMetadataJournalTableConfiguration", method: put, level: b, marker: "metadataJournalTable", action: "s3:UpdateBucketMetadataJournalTableConfiguration", note: never},
+		{op: "CreateSession", method: get, level: b, marker: "session", action: "s3express:CreateSession", note: "there are no directory buckets"},
+	}
+}

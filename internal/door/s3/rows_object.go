@@ -1,0 +1,37 @@
+package s3
+
+// objectRows are the operations on an object.
+func objectRows() []row {
+	const o = objectLevel
+	later := "comes with the complete S3 door"
+	return []row{
+		{op: "PutObject", method: put, level: o, action: "s3:PutObject"},
+		{op: "CopyObject", method: put, level: o, header: "X-Amz-Copy-Source", action: "s3:PutObject"},
+		{op: "GetObject", method: get, level: o, action: "s3:GetObject"},
+		{op: "HeadObject", method: head, level: o, action: "s3:GetObject"},
+		{op: "DeleteObject", method: remove, level: o, action: "s3:DeleteObject"},
+		{op: "GetObjectAttributes", method: get, level: o, marker: "attributes", action: "s3:GetObjectAttributes"},
+		{op: "GetObjectAcl", method: get, level: o, marker: "acl", action: "s3:GetObjectAcl"},
+		{op: "PutObjectAcl", method: put, level: o, marker: "acl", action: "s3:PutObjectAcl"},
+		{op: "CreateMultipartUpload", method: post, level: o, marker: "uploads", action: "s3:PutObject"},
+		{op: "UploadPart", method: put, level: o, marker: "partNumber&uploadId", action: "s3:PutObject"},
+		{op: "UploadPartCopy", method: put, level: o, marker: "partNumber&uploadId", header: "X-Amz-Copy-Source", action: "s3:PutObject"},
+		{op: "CompleteMultipartUpload", method: post, level: o, marker: "uploadId", action: "s3:PutObject"},
+		{op: "AbortMultipartUpload", method: remove, level: o, marker: "uploadId", action: "s3:AbortMultipartUpload"},
+		{op: "ListParts", method: get, level: o, marker: "uploadId", action: "s3:ListMultipartUploadParts"},
+		{op: "OptionsObject", method: "OPTIONS", level: o, note: "CORS preflight; " + later},
+
+		{op: "GetObjectTagging", method: get, level: o, marker: "tagging", query: "versionId", action: "s3:GetObjectTagging", note: later},
+		{op: "PutObjectTagging", method: put, level: o, marker: "tagging", query: "versionId", action: "s3:PutObjectTagging", note: later},
+		{op: "DeleteObjectTagging", method: remove, level: o, marker: "tagging", query: "versionId", action: "s3:DeleteObjectTagging", note: later},
+		{op: "GetObjectRetention", method: get, level: o, marker: "retention", query: "versionId", action: "s3:GetObjectRetention", note: later},
+		{op: "PutObjectRetention", method: put, level: o, marker: "retention", query: "versionId", action: "s3:PutObjectRetention", note: later},
+		{op: "GetObjectLegalHold", method: get, level: o, marker: "legal-hold", query: "versionId", action: "s3:GetObjectLegalHold", note: later},
+		{op: "PutObjectLegalHold", method: put, level: o, marker: "legal-hold", query: "versionId", action: "s3:PutObjectLegalHold", note: later},
+		{op: "UpdateObjectEncryption", method: put, level: o, marker: "encryption", query: "versionId", action: "s3:UpdateObjectEncryption", note: later},
+		{op: "GetObjectTorrent", method: get, level: o, marker: "torrent", action: "s3:GetObjectTorrent", note: "withdrawn by AWS too"},
+		{op: "RestoreObject", method: post, level: o, marker: "restore", query: "versionId", action: "s3:RestoreObject", note: "there is no archive tier"},
+		{op: "SelectObjectContent", method: post, level: o, marker: "select&select-type", action: "s3:GetObject", note: "closed to new customers by AWS too"},
+		{op: "RenameObject", method: put, level: o, marker: "renameObject", action: "s3express:CreateSession", note: "there are no directory buckets"},
+	}
+}

@@ -1,0 +1,226 @@
+package s3
+
+import (
+	"context"
+	"encoding/base64"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"pithos/internal/errs"
+)
+
+// sink counts the bytes of an answer's body and remembers whether it began.
+type sink struct {
+	w     http.ResponseWriter
+	n     int64
+	begun bool
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.begun = true
+	n, err := s.w.Write(p)
+	s.n += int64(n)
+	return n, err
+}
+
+// send writes the answer. Its error means that headers or a part of the body are out already and the connection must
+// be cut, except when nothing was written yet: then send answers with the error itself.
+func (c *call) send(ctx context.Context, rep *reply) error {
+	c.finishHeaders(rep)
+	if rep.stream == nil {
+		c.w.w.WriteHeader(rep.status)
+		if len(rep.body) == 0 || c.r.Method == http.MethodHead {
+			return nil
+		}
+		_, err := c.w.Write(rep.body)
+		return err
+	}
+	first := &firstWrite{sink: &c.w, status: rep.status}
+	err := rep.stream(ctx, first)
+	switch {
+	case err != nil && !first.begun():
+		// The first block is checked before its first byte is written, so a damaged object still gets a proper answer.
+		failed := c.refuse(err)
+		*rep = *failed
+		c.finishHeaders(failed)
+		c.w.w.WriteHeader(failed.status)
+		_, _ = c.w.Write(failed.body)
+		return nil
+	case err != nil:
+		return err
+	case !first.begun():
+		c.w.w.WriteHeader(rep.status)
+	}
+	if c.w.n != rep.length && !rep.noLength {
+		return errs.E("s3.send", errs.Internal, errs.Object, string(c.name)).Because("", "stream ended after "+strconv.FormatInt(c.w.n, 10)+" bytes")
+	}
+	return nil
+}
+
+// firstWrite sends the status with the first byte.
+type firstWrite struct {
+	*sink
+	status int
+}
+
+func (f *firstWrite) begun() bool { return f.sink.begun }
+
+func (f *firstWrite) Write(p []byte) (int, error) {
+	if !f.sink.begun {
+		f.w.WriteHeader(f.status)
+	}
+	return f.sink.Write(p)
+}
+
+// finishHeaders sets what every answer has: ids, length, and whether the connection can go on.
+func (c *call) finishHeaders(rep *reply) {
+	c.out["X-Amz-Request-Id"] = []string{c.id}
+	c.out["X-Amz-Id-2"] = []string{c.door.hostID}
+	c.out["Server"] = serverName
+	if rep.status >= 400 {
+		c.drain()
+	}
+	switch {
+	case rep.status == http.StatusNoContent || rep.status == http.StatusNotModified || rep.noLength:
+	case rep.stream != nil:
+		c.out["Content-Length"] = []string{strconv.FormatInt(rep.length, 10)}
+	case c.r.Method == http.MethodHead && len(rep.body) == 0 && c.out["Content-Length"] != nil:
+		// A HEAD handler told the length of the body it does not send.
+	default:
+		c.out["Content-Length"] = []string{strconv.Itoa(len(rep.body))}
+	}
+	if rep.status != http.StatusNoContent && rep.status != http.StatusNotModified && c.out["Content-Type"] == nil {
+		c.out["Content-Type"] = nil // no sniffing
+	}
+}
+
+// serverName is the Server header; never written.
+var serverName = []string{"Pithos"}
+
+// drainTime bounds how long a refused body is read.
+const drainTime = 10 * time.Second
+
+// drain reads what is left of a refused request's body, within bounds, because net/http cuts the connection when an answer is
+// ready while more than 256 KiB are unread, and the client then sees a broken pipe instead of the answer. A client that waits for
+// "100 Continue" sends nothing, and must not be invited to.
+func (c *call) drain() {
+	body := c.r.Body
+	if body == nil || body == http.NoBody || c.r.ContentLength == 0 {
+		return
+	}
+	if c.r.Header["Expect"] != nil && !c.payload.begun {
+		return
+	}
+	limit := int64(c.door.o.Limits.DrainBytes)
+	if c.r.ContentLength > limit {
+		return
+	}
+	rc := http.NewResponseController(c.w.w)
+	if err := rc.SetReadDeadline(c.door.o.Clock.Now().Add(drainTime)); err != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(body, limit))
+	_ = rc.SetReadDeadline(time.Time{})
+}
+
+// refuse makes the answer to a failed call. What the handler had set so far is dropped.
+func (c *call) refuse(err error) *reply {
+	f := faultOf(err)
+	clear(c.out)
+	for name, values := range f.header {
+		c.out[name] = values
+	}
+	status := f.code.status()
+	switch {
+	case f.code == SlowDown || f.code == ServiceUnavailable || f.code == InsufficientStorage:
+		c.set("Retry-After", "1")
+	case status == http.StatusMethodNotAllowed && c.out["Allow"] == nil:
+		c.setIf("Allow", c.door.table.allowed(c.level))
+	}
+	rep := &reply{status: status, code: string(f.code)}
+	if status == http.StatusNotModified {
+		return rep
+	}
+	c.set("Content-Type", "application/xml")
+	if c.r.Method != http.MethodHead {
+		rep.body = c.errorDocument(f)
+	}
+	return rep
+}
+
+// allowed lists the methods of a level for the Allow header.
+func (t *table) allowed(l level) string {
+	s := ""
+	for _, m := range []string{get, head, put, post, remove} {
+		if len(t.rows[l][m]) == 0 {
+			continue
+		}
+		if s != "" {
+			s += ", "
+		}
+		s += m
+	}
+	return s
+}
+
+// errorDocument is the XML of an error.
+func (c *call) errorDocument(f *fault) []byte {
+	msg := f.msg
+	if msg == "" {
+		msg = f.code.message()
+	}
+	var x document
+	x.begin()
+	x.open("Error")
+	x.text("Code", string(f.code))
+	x.text("Message", msg)
+	for _, d := range f.detail {
+		x.text(d.name, d.value)
+	}
+	switch f.code {
+	case NoSuchBucket, BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty:
+		x.textIf("BucketName", string(c.bucket))
+	case NoSuchKey:
+		x.textIf("Key", string(c.name))
+	}
+	x.text("Resource", c.resource())
+	x.text("RequestId", c.id)
+	x.text("HostId", c.door.hostID)
+	x.close("Error")
+	return x.b
+}
+
+// resource is what the request was about, as error documents name it.
+func (c *call) resource() string {
+	switch c.level {
+	case bucketLevel:
+		return "/" + string(c.bucket)
+	case objectLevel:
+		return "/" + string(c.bucket) + "/" + string(c.name)
+	case serviceLevel:
+	}
+	return "/"
+}
+
+// newRequestID draws 16 upper-case hexadecimal digits. It need not be a secret.
+func newRequestID() string {
+	const digits = "0123456789ABCDEF"
+	var buf [16]byte
+	for i, n := 0, rand.Uint64(); i < len(buf); i++ {
+		buf[i] = digits[n&15]
+		n >>= 4
+	}
+	return string(buf[:])
+}
+
+// newHostID draws the id by which this process answers (x-amz-id-2).
+func newHostID() string {
+	var raw [36]byte
+	for i := range raw {
+		raw[i] = byte(rand.Uint32())
+	}
+	return base64.StdEncoding.EncodeToString(raw[:])
+}
