@@ -90,10 +90,10 @@ func (a ACL) Allows(p Principal, want Permission) bool {
 		if g.Permission != want && g.Permission != FullControl {
 			return false
 		}
-		switch {
-		case g.Group == AllUsers:
+		switch g.Group {
+		case AllUsers:
 			return true
-		case g.Group == AuthenticatedUsers:
+		case AuthenticatedUsers:
 			return !p.Anonymous()
 		default:
 			return g.Canonical != "" && g.Canonical == p.Canonical

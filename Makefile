@@ -1,0 +1,53 @@
+# "make help" says what there is. The test command is test/run; CI calls .ci/run.
+
+.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash meta linear s3-tests bench
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: ## serve from ./pithos-data on 127.0.0.1:9000
+	go run ./cmd/pithos serve
+
+build: ## the binary, in bin/pithos
+	go build -trimpath -o bin/pithos ./cmd/pithos
+
+test: ## all tests, installing what they need first
+	test/run
+
+check: lint ## quick: lint, vet, tests without the race detector and without what takes long
+	go vet ./...
+	go test -short ./...
+
+race: ## all unit tests under the race detector
+	go test -race ./internal/... ./cmd/... ./test/tally
+
+invariants: ## all tests with the costly internal checks compiled in
+	go test -tags invariants ./internal/...
+
+lint: ## golangci-lint on the project, after the proof that it finds planted faults
+	tools/lint
+
+fmt: ## format all Go files
+	tools/lint --fix
+
+fuzz-short: ## every fuzz target for ten seconds
+	test/fuzz 10s
+
+e2e: ## real clients against a real server
+	test/run ./test/e2e
+
+crash: ## kill -9 the server 200 times under load; KILLS=n and SEED=n change that
+	go test -count=1 -v -timeout 60m -run TestKill ./test/crash -kills $(or $(KILLS),200) $(if $(SEED),-seed $(SEED))
+
+meta: ## the same random operations on all engines, for longer
+	go test -count=1 -v -timeout 60m ./test/metamorphic
+
+linear: ## histories of conditional writes, checked for linearizability
+	go test -count=1 -v -timeout 60m ./test/linear
+
+s3-tests: ## ceph/s3-tests by group: make s3-tests S3TESTS=checkout
+	test/compat/run "$(S3TESTS)"
+
+bench: ## speed and memory beside their limits, as Markdown on standard output; BENCH="flags"
+	go run ./test/bench $(BENCH)

@@ -1,0 +1,168 @@
+package archtest
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Groups of packages, from the ground up. A row below may name only groups that stand above it.
+const (
+	base    = "base"
+	words1  = "words1"
+	words2  = "words2"
+	words3  = "words3"
+	stores  = "stores"
+	engines = "engines"
+	lib     = "lib"
+	workers = "workers"
+	wire    = "wire"
+	doors   = "doors"
+	outside = "outside"
+	config  = "config"
+	top     = "top"
+	command = "command"
+	tests   = "tests"
+	fences  = "fences"
+)
+
+// row says which groups the packages of one group may import.
+type row struct {
+	group    string
+	packages []string // folders; "dir/*" stands for each folder in dir, a package of its own with all that lies below it
+	may      []string // groups
+	siblings bool     // packages of the group may import each other
+}
+
+// layers is the architecture. It is an allow list: what no row permits is a fault, also for a package that nobody thought of.
+var layers = []row{
+	{group: base, packages: []string{"internal/errs", "internal/clock", "internal/invariant"}},
+	{group: words1, packages: []string{"internal/naming", "internal/block"}, may: []string{base}},
+	{group: words2, packages: []string{"internal/access"}, may: []string{base, words1}},
+	{group: words3, packages: []string{"internal/object"}, may: []string{base, words1, words2}},
+	{group: stores, packages: []string{"internal/store/*"}, may: []string{base, words1, words2, words3}},
+	{group: engines, packages: []string{"internal/engine/*"}, may: []string{base, words1, words2, words3, stores}},
+	{group: lib, packages: []string{"internal/backend"}, may: []string{base, words1, words2, words3, stores}},
+	{group: workers, packages: []string{"internal/worker", "internal/worker/*"}, may: []string{base, words1, words2, words3, stores, lib}},
+	{group: wire, packages: []string{"internal/door/wire"}, may: []string{base}},
+	{group: doors, packages: []string{"internal/door/*"}, may: []string{base, words1, words2, words3, stores, lib, wire}},
+	{group: outside, packages: []string{"client", "internal/filesync"}, may: []string{base, words1}},
+	{group: config, packages: []string{"internal/config"}, may: []string{base}},
+	{
+		group: top, packages: []string{"internal/server"},
+		may: []string{base, words1, words2, words3, stores, engines, lib, workers, wire, doors, config},
+	},
+	{
+		group: command, packages: []string{"cmd/*"},
+		may: []string{base, words1, words2, words3, stores, engines, lib, workers, wire, doors, outside, config, top},
+	},
+	{
+		group: tests, packages: []string{"test/*"}, siblings: true,
+		may: []string{base, words1, words2, words3, stores, engines, lib, workers, wire, doors, outside, config, top},
+	},
+	{group: fences, packages: []string{"internal/archtest"}},
+}
+
+// unitOf returns the row that pkg belongs to and the package of that row in which it lies: "internal/engine/embedded" for
+// "internal/engine/embedded/segment". An exact name wins over a pattern, so door/wire is no door.
+func unitOf(pkg string) (*row, string) {
+	for i := range layers {
+		for _, name := range layers[i].packages {
+			if !strings.HasSuffix(name, "/*") && within(pkg, name) {
+				return &layers[i], name
+			}
+		}
+	}
+	for i := range layers {
+		for _, name := range layers[i].packages {
+			folder, ok := strings.CutSuffix(name, "/*")
+			rest, below := strings.CutPrefix(pkg, folder+"/")
+			if ok && below {
+				first, _, _ := strings.Cut(rest, "/")
+				return &layers[i], folder + "/" + first
+			}
+		}
+	}
+	return nil, ""
+}
+
+func rowOf(pkg string) *row {
+	r, _ := unitOf(pkg)
+	return r
+}
+
+// allows reports whether pkg, which belongs to the row, may import the package imported of the module.
+func (r *row) allows(pkg, imported string) bool {
+	target, unit := unitOf(imported)
+	if target == nil {
+		return false
+	}
+	if target == r {
+		_, own := unitOf(pkg)
+		return r.siblings || unit == own
+	}
+	return slices.Contains(r.may, target.group)
+}
+
+// outsider is a package from outside the module, with all below it, and the folders where it may be imported. The first match counts.
+// docs/dependencies.md says of each module why it is there.
+type outsider struct {
+	path  string
+	where []string
+}
+
+var outsiders = []outsider{
+	{"github.com/cockroachdb/pebble/v2", []string{"internal/engine/embedded"}},
+	{"github.com/cockroachdb/errors", nil},
+	{"github.com/apache/cassandra-gocql-driver/v2", []string{"internal/engine/cassandra"}},
+	{"github.com/klauspost/compress", []string{"internal/engine"}},
+	{"github.com/prometheus/client_golang", []string{"internal/server", "internal/door"}},
+	{"github.com/spf13/cobra", []string{"cmd"}},
+	{"go.yaml.in/yaml/v3", []string{"internal/config", "internal/engine/filekeys"}},
+	{"github.com/google/go-cmp", []string{"internal/store", "test"}},
+	{"github.com/anishathalye/porcupine", []string{"test"}},
+	{"github.com/rogpeppe/go-internal", nil},
+	{"golang.org/x/crypto", []string{"internal", "client", "cmd"}},
+	{"golang.org/x/sync", []string{"internal", "client", "cmd", "test"}},
+	{"golang.org/x/sys", []string{"internal/engine/embedded", "internal/server", "test"}},
+	{"golang.org/x/text", []string{"internal/naming", "internal/door"}},
+	{"net/http", []string{"internal/door", "internal/server", "client", "cmd", "test"}},
+	{"encoding/xml", []string{"internal/door", "test"}},
+	{"os/exec", []string{"test"}},
+	{"os", []string{"internal/engine/embedded", "internal/engine/filekeys", "internal/config", "internal/filesync", "internal/server", "cmd", "test"}},
+	{"log/slog", []string{"internal", "client", "cmd", "test"}},
+	{"log", nil},
+	{"math/rand", []string{"test"}},
+	{"testing", []string{"internal/store", "test"}},
+}
+
+// ban forbids some names of a package outside the folders in except. Test files are free.
+type ban struct {
+	path    string
+	names   *regexp.Regexp
+	except  []string
+	instead string
+}
+
+var bannedCalls = []ban{
+	{
+		"time", regexp.MustCompile(`^(Now|Since|Until|Sleep|After|Tick|NewTimer|NewTicker|AfterFunc)$`),
+		[]string{"internal/clock", "test"},
+		"take the time as an argument or from internal/clock",
+	},
+	{
+		"context", regexp.MustCompile(`^(Background|TO` + `DO)$`),
+		[]string{"cmd", "internal/server", "test"},
+		"pass the caller's context",
+	},
+	{
+		"fmt", regexp.MustCompile(`^Print`),
+		[]string{"cmd", "test"},
+		"return an error or a value; only commands talk to the terminal",
+	},
+	{
+		"os", regexp.MustCompile(`^(Exit|Stdout|Stderr|Stdin)$`),
+		[]string{"cmd", "test"},
+		"only commands talk to the terminal",
+	},
+}

@@ -1,0 +1,149 @@
+// Command tally reads the output of go test -json and prints it for people: a line for each package, everything that a failed
+// test said, the reason of each skipped test, and at the end "N passed, N failed, N skipped". It exits with 1 if anything failed.
+//
+// With -no-skips a skipped test counts as a failure: where the test command has installed everything, nothing is left to skip.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// lineBytesMax is the longest line of JSON that is read.
+const lineBytesMax = 16 << 20
+
+// event is a line of go test -json; see "go doc test2json".
+type event struct {
+	Action     string
+	Package    string
+	ImportPath string // of build-output and build-fail
+	Test       string
+	Elapsed    float64
+	Output     string
+}
+
+// counts is the sum over all tests; packages that do not build count as one failed test.
+type counts struct {
+	passed, failed, skipped int
+}
+
+func (c counts) String() string {
+	return fmt.Sprintf("%d passed, %d failed, %d skipped", c.passed, c.failed, c.skipped)
+}
+
+type tally struct {
+	counts
+
+	noSkips bool
+	out     io.Writer
+	said    map[string]*strings.Builder // package and test -> output
+	build   map[string]*strings.Builder // import path -> output of the compiler
+	inside  map[string]bool             // packages in which a test failed
+}
+
+func main() {
+	noSkips := flag.Bool("no-skips", false, "count a skipped test as failed")
+	flag.Parse()
+	sum, err := read(os.Stdin, os.Stdout, *noSkips)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tally:", err)
+		os.Exit(2)
+	}
+	fmt.Println(sum)
+	if sum.failed > 0 || sum.passed == 0 {
+		os.Exit(1)
+	}
+}
+
+// read consumes a whole run. Lines that are no JSON are copied: they come from the go command itself.
+func read(in io.Reader, out io.Writer, noSkips bool) (counts, error) {
+	t := tally{noSkips: noSkips, out: out, said: map[string]*strings.Builder{}, build: map[string]*strings.Builder{}, inside: map[string]bool{}}
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, lineBytesMax)
+	for lines.Scan() {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			fmt.Fprintln(out, lines.Text())
+			continue
+		}
+		t.add(e)
+	}
+	return t.counts, lines.Err()
+}
+
+func (t *tally) add(e event) {
+	key := e.Package + " " + e.Test
+	switch e.Action {
+	case "output":
+		appendTo(t.said, key, e.Output)
+	case "build-output":
+		appendTo(t.build, e.ImportPath, e.Output)
+	case "pass", "fail", "skip":
+		if e.Test == "" {
+			t.finishPackage(e)
+		} else {
+			t.finishTest(e, key)
+		}
+	}
+}
+
+func appendTo(texts map[string]*strings.Builder, key, text string) {
+	if texts[key] == nil {
+		texts[key] = &strings.Builder{}
+	}
+	texts[key].WriteString(text)
+}
+
+func (t *tally) text(key string) string {
+	if b := t.said[key]; b != nil {
+		return b.String()
+	}
+	return ""
+}
+
+func (t *tally) finishTest(e event, key string) {
+	text := t.text(key)
+	delete(t.said, key)
+	if e.Action == "pass" {
+		t.passed++
+		return
+	}
+	if e.Action == "skip" {
+		t.skipped++
+	}
+	if e.Action == "fail" || t.noSkips {
+		t.failed++
+		t.inside[e.Package] = true
+	}
+	fmt.Fprintf(t.out, "%s %s %s\n%s", strings.ToUpper(e.Action), e.Package, e.Test, text)
+}
+
+func (t *tally) finishPackage(e event) {
+	took := time.Duration(e.Elapsed * float64(time.Second)).Round(10 * time.Millisecond)
+	switch e.Action {
+	case "pass":
+		fmt.Fprintf(t.out, "ok    %s %v\n", e.Package, took)
+	case "skip":
+		fmt.Fprintf(t.out, "-     %s (no tests)\n", e.Package)
+	case "fail":
+		if !t.inside[e.Package] { // it did not build, panicked, or ran out of time
+			t.failed++
+			for key, text := range t.said {
+				if strings.HasPrefix(key, e.Package+" ") {
+					fmt.Fprint(t.out, text.String())
+				}
+			}
+		}
+		for path, text := range t.build {
+			fmt.Fprint(t.out, text.String())
+			delete(t.build, path)
+		}
+		fmt.Fprintf(t.out, "FAIL  %s %v\n", e.Package, took)
+	}
+}
