@@ -149,7 +149,9 @@ func checkImports(s *source) []Fault {
 		switch {
 		case isInside && own != nil && !own.allows(s.pkg, inside):
 			faults = append(faults, s.fault(spec.Pos(), "layer", "%s (%s) may not import %s", s.pkg, own.group, inside))
-		case !isInside && !outsiderAllowed(s.pkg, imported):
+		case isInside && support(inside) && !support(s.pkg):
+			faults = append(faults, s.fault(spec.Pos(), "layer", "%s is for tests only", inside))
+		case !isInside && !support(s.pkg) && !outsiderAllowed(s.pkg, imported):
 			faults = append(faults, s.fault(spec.Pos(), "outsider", "%s may not import %s", s.pkg, imported))
 		}
 	}
@@ -168,7 +170,7 @@ func outsiderAllowed(pkg, imported string) bool {
 }
 
 func checkCalls(s *source) []Fault {
-	if s.test {
+	if s.test || support(s.pkg) {
 		return nil
 	}
 	names := importNames(s.ast)
