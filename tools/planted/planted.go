@@ -23,6 +23,7 @@ var state = 1
 func init() { state++ } // want gochecknoinits
 
 func name(k kind) string {
+	//exhaustive:enforce
 	switch k { // want exhaustive
 	case first:
 		return "first"

@@ -215,6 +215,7 @@ var messages = map[code]string{
 
 // codeOf is the one table from the backend's errors to S3's codes. It covers every kind.
 func codeOf(e *errs.Error) code {
+	//exhaustive:enforce
 	switch e.Kind {
 	case errs.Internal, errs.Corrupt:
 		return InternalError
