@@ -89,6 +89,8 @@ func TestPlantedFaults(t *testing.T) {
 		"module without a row":        {"internal/server/a.go", ok + `import _ "example.org/left/pad"`, []string{"outsider: left/pad"}},
 		"net/http in backend":         {"internal/backend/a.go", ok + `import _ "net/http"`, []string{"outsider: net/http"}},
 		"os in backend":               {"internal/backend/a.go", ok + `import _ "os"`, []string{"outsider: os"}},
+		"file in a door":              {"internal/door/s3/a.go", ok + `import "os"; var x = os.Open`, []string{"call: os.Open"}},
+		"deadline in a door":          {"internal/door/s3/a.go", ok + `import "os"; var x = os.ErrDeadlineExceeded`, nil},
 		"xml in server":               {"internal/server/a.go", ok + `import _ "encoding/xml"`, []string{"outsider: encoding/xml"}},
 		"log":                         {"internal/server/a.go", ok + `import _ "log"`, []string{"outsider: log"}},
 		"slog":                        {"internal/backend/a.go", ok + `import _ "log/slog"`, nil},
