@@ -52,6 +52,7 @@ const (
 	PutObjectACL               Action = "s3:PutObjectAcl"
 	AbortMultipartUpload       Action = "s3:AbortMultipartUpload"
 	ListMultipartUploadParts   Action = "s3:ListMultipartUploadParts"
+	BypassGovernanceRetention  Action = "s3:BypassGovernanceRetention"
 )
 
 // Permission is what an ACL grant gives.
@@ -111,6 +112,9 @@ type Resource struct {
 	ContainerACL ACL
 	ObjectACL    ACL
 	ACLsDisabled bool // BucketOwnerEnforced: lists are ignored, the container's owner owns everything
+
+	// Initiator began the multipart upload that the action is about; "" for anonymous ones and for other actions.
+	Initiator naming.UserID
 }
 
 // Request is one question.

@@ -1,36 +1,46 @@
 package access
 
-// Decide answers a question. Order: the service itself; the owner's administrators; access control lists; no.
+// Decide answers a question. The first rule that applies:
+//
+//  1. The service itself may do everything.
+//  2. The owner's administrators may do everything with what they own. For what is done to an object's bytes or list the owner is the
+//     object's; for everything else, deleting objects of others among it, the container's.
+//  3. Who began a multipart upload may list its parts and abort it.
+//  4. Access control lists, unless they are disabled on the container.
+//  5. No.
 func Decide(q Request) Decision {
 	p, r := q.Principal, q.Resource
 	if p.Operator {
 		return Decision{true, "operator"}
 	}
-	objectAction, perm := needs(q.Action)
+	onObject, perm := needs(q.Action)
 	owner := r.Account
-	if objectAction && r.ObjectOwner != "" && !r.ACLsDisabled {
+	if onObject && r.ObjectOwner != "" && !r.ACLsDisabled {
 		owner = r.ObjectOwner
 	}
 	switch {
-	case !p.Anonymous() && p.Admin && p.Account == owner:
+	case p.Admin && p.Account != "" && p.Account == owner:
 		return Decision{true, "administrator of the owning account"}
-	case !p.Anonymous() && p.Admin && p.Account == r.Account && ownerOfContainerMay(q.Action):
-		return Decision{true, "administrator of the container's account"}
+	case ofUpload(q.Action) && r.Initiator != "":
+		if p.User == r.Initiator {
+			return Decision{true, "began the upload"}
+		}
+		return Decision{false, "somebody else began the upload"}
 	case perm == "":
 		return Decision{false, "only the owner may " + string(q.Action)}
 	case r.ACLsDisabled:
 		return Decision{false, "access control lists are disabled on the container"}
-	case objectAction && r.ObjectACL.Allows(p, perm):
+	case onObject && r.ObjectACL.Allows(p, perm):
 		return Decision{true, "object list gives " + string(perm)}
-	case !objectAction && r.ContainerACL.Allows(p, perm):
+	case !onObject && r.ContainerACL.Allows(p, perm):
 		return Decision{true, "container list gives " + string(perm)}
 	}
 	return Decision{false, "no list gives " + string(perm)}
 }
 
-// needs tells whether the action looks at the object's list or the container's, and which permission a list must
+// needs tells whether the action looks at the object's owner and list or the container's, and which permission a list must
 // give for it ("": none can; only the owner may). Source: S3 User Guide, "Mapping of ACL permissions and access policy permissions".
-func needs(a Action) (object bool, perm Permission) {
+func needs(a Action) (onObject bool, perm Permission) {
 	switch a {
 	case GetObject, GetObjectVersion, GetObjectAttributes:
 		return true, Read
@@ -50,11 +60,5 @@ func needs(a Action) (object bool, perm Permission) {
 	return false, ""
 }
 
-// ownerOfContainerMay lists what a container's owner may do to objects that others own in it.
-func ownerOfContainerMay(a Action) bool {
-	switch a {
-	case DeleteObject, DeleteObjectVersion, AbortMultipartUpload, ListMultipartUploadParts:
-		return true
-	}
-	return false
-}
+// ofUpload tells whether the action is about an upload that somebody began.
+func ofUpload(a Action) bool { return a == AbortMultipartUpload || a == ListMultipartUploadParts }

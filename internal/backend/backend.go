@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"pithos/internal/access"
+	"pithos/internal/backend/slab"
+	"pithos/internal/block"
 	"pithos/internal/clock"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -42,6 +44,62 @@ type Options struct {
 	UploadGrace  time.Duration // how long a writer may take before its intent expires: 24 h, extended while it writes
 	DefaultQuota bucket.Limit  // for accounts that have none of their own
 }
+
+// The defaults of Options.
+const (
+	regionDefault      = "us-east-1"
+	bufferBytesDefault = 128 << 20
+	objectMaxDefault   = 50 << 40
+	putMaxDefault      = 5 << 30
+	partMinDefault     = 5 << 20
+	uploadGraceDefault = 24 * time.Hour
+)
+
+func (o Options) withDefaults() Options {
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Region == "" {
+		o.Region = regionDefault
+	}
+	setDefault(&o.BlockSize, block.SizeDefault)
+	setDefault(&o.BufferBytes, bufferBytesDefault)
+	setDefault(&o.ObjectMax, objectMaxDefault)
+	setDefault(&o.PutMax, putMaxDefault)
+	setDefault(&o.PartMin, partMinDefault)
+	setDefault(&o.UploadGrace, uploadGraceDefault)
+	return o
+}
+
+func setDefault[N ~int64](n *N, value N) {
+	if *n == 0 {
+		*n = value
+	}
+}
+
+// Backend is the library that every door stands on. Its methods are safe for concurrent use.
+type Backend struct {
+	stores  Stores
+	opts    Options
+	lobby   lobby
+	slabs   *slab.Pool
+	pieces  pieces
+	readers readers
+}
+
+// New puts a backend on stores.
+func New(s Stores, o Options) *Backend {
+	o = o.withDefaults()
+	b := &Backend{stores: s, opts: o, slabs: slab.New(o.BufferBytes - o.BufferBytes/lobbyShare)}
+	b.lobby.open(o.BufferBytes / lobbyShare)
+	b.readers.open = make(map[block.Holder]int)
+	return b
+}
+
+func (b *Backend) now() time.Time { return b.opts.Clock.Now() }
 
 // Caller is who asks, and for the log, in which request.
 type Caller struct {

@@ -119,6 +119,10 @@ const (
 	SlowBody       Reason = "slow-body"        // the client sent nothing for too long
 	MarkerTarget   Reason = "marker-target"    // the version is a delete marker
 	Locked         Reason = "locked"           // retention or a legal hold forbids it
+	ACLsDisabled   Reason = "acls-disabled"    // the container's owner owns everything: access control lists cannot be set
+	ACLsInTheWay   Reason = "acls-in-the-way"  // lists cannot be disabled while the container's list grants something to others
+	ChecksumType   Reason = "checksum-type"    // the algorithm or type of a checksum is not the one that the upload was begun with
+	SizeDiffers    Reason = "size-differs"     // the assembled size is not the one that the client expects
 )
 
 // Error is an operation that failed.

@@ -1,0 +1,49 @@
+package backend
+
+import (
+	"context"
+	"slices"
+
+	"pithos/internal/access"
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/store/key"
+)
+
+// Identify finds the access key that signed a request. Unauthenticated/Key when it does not exist, is disabled or expired, or its user
+// or account is disabled. The identity holds the secret for the signature check; the principal is for every later call.
+func (b *Backend) Identify(ctx context.Context, accessKey string) (key.Identity, access.Principal, error) {
+	const op = "backend.Identify"
+	id, err := b.stores.Keys.Lookup(ctx, accessKey)
+	if errs.Is(err, errs.NotFound) {
+		return key.Identity{}, access.Principal{}, errs.E(op, errs.Unauthenticated, errs.Key, accessKey).With(err)
+	}
+	if err != nil {
+		return key.Identity{}, access.Principal{}, fail(op, err)
+	}
+	expired := !id.Key.Expires.IsZero() && !id.Key.Expires.After(b.now())
+	if id.Key.Disabled || id.User.Disabled || id.Account.Disabled || expired {
+		return key.Identity{}, access.Principal{}, errs.E(op, errs.Unauthenticated, errs.Key, accessKey)
+	}
+	return id, access.Principal{
+		Account:   id.Account.ID,
+		User:      id.User.ID,
+		Canonical: id.Account.Canonical,
+		AccessKey: id.Key.AccessKey,
+		Admin:     slices.Contains(id.User.Roles, key.RoleAdmin),
+		Operator:  slices.Contains(id.User.Roles, key.RoleOperator),
+		Groups:    id.User.Groups,
+	}, nil
+}
+
+// Account shows an account by id: S3 shows its canonical id and display name as owner. NotFound/Account.
+func (b *Backend) Account(ctx context.Context, id naming.AccountID) (key.Account, error) {
+	a, err := b.stores.Keys.Account(ctx, id)
+	return a, fail("backend.Account", err)
+}
+
+// Canonical finds an account by canonical id, as ACL grants name it. NotFound/Account.
+func (b *Backend) Canonical(ctx context.Context, canonical string) (key.Account, error) {
+	a, err := b.stores.Keys.Canonical(ctx, canonical)
+	return a, fail("backend.Canonical", err)
+}

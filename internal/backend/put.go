@@ -1,0 +1,91 @@
+package backend
+
+import (
+	"context"
+	"crypto/rand"
+
+	"pithos/internal/access"
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/object"
+	"pithos/internal/store/bucket"
+	"pithos/internal/store/meta"
+)
+
+// Put writes an object: admit, receive, prove, commit. Nothing is visible before the commit, and nothing at all after an error, except
+// that after Ambiguous the version may or may not stand.
+//
+// Errors: NotFound (Bucket, Container), Denied, Precondition, Quota, TooLarge/EntityTooLarge, Invalid (IncompleteBody, ExcessBody,
+// ACLsDisabled), what Prove returns, Canceled when the body breaks off, Full, Busy, Ambiguous.
+func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Version, error) {
+	const op = "backend.Put"
+	container, err := b.find(ctx, r.Container)
+	if err != nil {
+		return nil, fail(op, err)
+	}
+	if err := b.may(ctx, c, access.PutObject, container, r.Name); err != nil {
+		return nil, fail(op, err)
+	}
+	v, err := b.version(ctx, c, container, r.Name, r.Attributes)
+	if err != nil {
+		return nil, fail(op, err)
+	}
+	limits, err := b.admit(ctx, container, r.Name, r.If, r.Body.Size)
+	if err != nil {
+		return nil, fail(op, err)
+	}
+	w := b.newWriter(container.Account)
+	got, err := b.receive(ctx, w, r.Body, b.blockSize(container), b.opts.PutMax)
+	if err != nil {
+		w.giveUp(ctx)
+		return nil, fail(op, err)
+	}
+	v.Content, v.BlockSize, v.RootHash = got.content, got.blockSize, got.root
+	v.Size, v.ETag, v.Checksums = got.digests.Size, got.etag(), got.digests.Checksums
+	stored, err := b.publish(ctx, w, container, meta.Change{Version: v, Name: r.Name, If: r.If, Limits: limits})
+	return stored, fail(op, err)
+}
+
+// version is a new version with the attributes of a writer, without content.
+func (b *Backend) version(ctx context.Context, c Caller, container bucket.Container, name naming.ObjectName, a Attributes) (*object.Version, error) {
+	owner, list, err := b.own(ctx, c, container, a.Owner, a.ACL)
+	if err != nil {
+		return nil, err
+	}
+	return &object.Version{
+		Summary: object.Summary{
+			Name: name, Kind: a.Kind, ContentType: a.ContentType, StorageClass: a.StorageClass, Owner: owner,
+			Null: nullVersions(container), UUID: newUUID(),
+		},
+		Author: c.User, Headers: a.Headers, Meta: a.Meta, Tags: a.Tags, ACL: list,
+		Expires: a.Expires, Retention: a.Retention, LegalHold: a.LegalHold, Target: a.Target,
+	}, nil
+}
+
+// nullVersions tells whether new versions in the container replace the null version: unless its policy keeps versions.
+func nullVersions(container bucket.Container) bool {
+	return container.Config.Versioning != bucket.VersioningEnabled
+}
+
+func newUUID() (id [16]byte) {
+	_, _ = rand.Read(id[:]) // crypto/rand.Read never fails (Go 1.24)
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id
+}
+
+// publish makes what w holds durable and commits it in one change, or gives it up.
+func (b *Backend) publish(ctx context.Context, w *writer, container bucket.Container, ch meta.Change) (*object.Version, error) {
+	ch.Container, ch.Account, ch.Now = container.ID, container.Account, b.now()
+	err := w.sync(ctx)
+	if err == nil {
+		var out meta.Outcome
+		if out, err = b.stores.Meta.Commit(ctx, ch); err == nil {
+			return out.Version, nil
+		}
+	}
+	w.giveUp(ctx)
+	return nil, lost(err)
+}
+
+// gone is the error for an object that is not there.
+func gone(name naming.ObjectName) error { return errs.E("", errs.NotFound, errs.Object, string(name)) }
