@@ -136,7 +136,7 @@ var outsiders = []outsider{
 	{"github.com/rogpeppe/go-internal", nil},
 	{"golang.org/x/crypto", []string{"internal", "client", "cmd"}},
 	{"golang.org/x/sync", []string{"internal", "client", "cmd"}},
-	{"golang.org/x/sys", []string{"internal/engine/embedded", "internal/server"}},
+	{"golang.org/x/sys", []string{"internal/engine/embedded", "internal/server", "internal/backend/slab"}},
 	{"golang.org/x/text", []string{"internal/naming", "internal/door"}},
 	{"net/http", []string{"internal/door", "internal/server", "client", "cmd"}},
 	{"encoding/xml", []string{"internal/door"}},
