@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"time"
 
 	"pithos/internal/clock"
@@ -105,13 +104,14 @@ func (b *Body) Release() { b.disarm() }
 // bodyError says an error of a body in our words.
 func bodyError(err error) error {
 	const op = "wire.Body"
+	var late interface{ Timeout() bool }
 	switch {
 	case err == io.EOF:
 		return io.EOF
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return errs.E(op, errs.Invalid, errs.Request, "").With(err).
 			Because(errs.IncompleteBody, "You did not provide the number of bytes specified by the Content-Length HTTP header")
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.As(err, &late) && late.Timeout():
 		return errs.E(op, errs.Invalid, errs.Request, "").With(err).
 			Because(errs.SlowBody, "Your socket connection to the server was not read from or written to within the timeout period.")
 	case errors.Is(err, http.ErrBodyReadAfterClose), errors.Is(err, context.Canceled):

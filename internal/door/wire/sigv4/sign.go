@@ -37,9 +37,10 @@ func (s *Signer) SignV4(r *Request, payload string, at time.Time) *Auth {
 func (s *Signer) PresignV4(r *Request, at time.Time, life time.Duration) {
 	at = at.UTC()
 	signed := signedNames(r)
-	payload := unsignedPayload
-	if v, ok := r.get("x-amz-content-sha256"); ok {
-		payload = v
+	t, _ := parseTarget(r.Target, nil)
+	payload, _, err := presignedPayload(r, &Auth{hoisted: hoist(&t)})
+	if err != nil {
+		payload = unsignedPayload // no server accepts two hashes
 	}
 	sep := "?"
 	if strings.Contains(r.Target, "?") {
@@ -49,7 +50,7 @@ func (s *Signer) PresignV4(r *Request, at time.Time, life time.Duration) {
 	q = appendEncoded(q, s.AccessKey+"/"+s.scope(at), false)
 	q = append(q, "&X-Amz-Date="+at.Format(stampForm)+"&X-Amz-Expires="+strconv.FormatInt(int64(life/time.Second), 10)+"&X-Amz-SignedHeaders="...)
 	r.Target = string(appendEncoded(q, signed, false))
-	t, _ := parseTarget(r.Target, nil)
+	t, _ = parseTarget(r.Target, nil)
 	sig, _ := s.sum(r, &t, signed, payload, at)
 	r.Target += "&X-Amz-Signature=" + sig
 }

@@ -124,7 +124,8 @@ func (v *Verifier) Verify(ctx context.Context, r *Request, lookup Lookup) (*Auth
 		return v.v2Query(ctx, r, &t, lookup)
 	case header == "":
 		a := &Auth{Scheme: Anonymous}
-		return a, a.readPayload(r, "")
+		mode, _ := r.get("x-amz-content-sha256")
+		return a, a.readPayload(r, mode)
 	}
 	scheme, rest, _ := strings.Cut(header, " ")
 	switch scheme {
