@@ -22,6 +22,8 @@ import (
 
 	"pithos/internal/backend"
 	"pithos/internal/clock"
+	"pithos/internal/door/wire"
+	"pithos/internal/door/wire/sigv4"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 )
@@ -41,6 +43,7 @@ type Options struct {
 	Clock   clock.Clock       // clock.System
 	Log     *slog.Logger      // discards
 	Limits  Limits            // see there
+	Pace    wire.Pace         // of bodies: 60 s idle, and 1 KiB/s after 5 minutes of waiting
 	Observe func(Observation) // called once after each request; nil: nobody looks
 }
 
@@ -61,10 +64,11 @@ type Observation struct {
 
 // Door serves S3. It is safe for concurrent use.
 type Door struct {
-	b      *backend.Backend
-	o      Options
-	table  table
-	hostID string
+	b        *backend.Backend
+	o        Options
+	table    table
+	hostID   string
+	verifier *sigv4.Verifier
 }
 
 // New makes a door in front of b.
@@ -88,7 +92,13 @@ func New(b *backend.Backend, o Options) *Door {
 		domains = append(domains, "."+strings.ToLower(strings.Trim(d, ".")))
 	}
 	o.Domains = domains
-	return &Door{b: b, o: o, table: newTable(rows()), hostID: newHostID()}
+	if o.Pace == (wire.Pace{}) {
+		o.Pace = wire.Pace{Idle: time.Minute, Grace: 5 * time.Minute, RateMin: 1 << 10}
+	}
+	return &Door{
+		b: b, o: o, table: newTable(rows()), hostID: newHostID(),
+		verifier: sigv4.New(o.Clock, o.Region, o.Log),
+	}
 }
 
 func orDefault(n, def int) int {
@@ -102,7 +112,7 @@ func orDefault(n, def int) int {
 // after its headers were sent, so that a short body is never taken for a whole one.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{
-		door: d, r: r, id: newRequestID(), started: d.o.Clock.Now(),
+		door: d, r: r, id: wire.RequestID(), started: d.o.Clock.Now(),
 		w: sink{w: w}, out: w.Header(), header: r.Header,
 	}
 	rep, err := d.handle(r.Context(), c)
@@ -110,6 +120,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rep = c.refuse(err)
 	}
 	sendErr := c.send(r.Context(), rep)
+	c.payload.release()
 	d.finish(r.Context(), c, rep, err, sendErr)
 	if sendErr != nil {
 		panic(http.ErrAbortHandler)
@@ -146,7 +157,7 @@ func (d *Door) route(c *call) error {
 	if row.state != served {
 		return fail(NotImplemented, "The operation "+row.op+" is not implemented.")
 	}
-	return row.allows(c.query)
+	return row.allows(c)
 }
 
 // finish writes the log line and tells the observer. It is the only place where the S3 door logs a request.

@@ -1,9 +1,11 @@
 package s3
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
+	"pithos/internal/door/wire/sigv4"
 	"pithos/internal/errs"
 )
 
@@ -47,6 +49,7 @@ const (
 	InvalidURI                    code = "InvalidURI"
 	KeyTooLong                    code = "KeyTooLongError"
 	MalformedACL                  code = "MalformedACLError"
+	MalformedTrailer              code = "MalformedTrailerError"
 	MalformedXML                  code = "MalformedXML"
 	MaxMessageLengthExceeded      code = "MaxMessageLengthExceeded"
 	MetadataTooLarge              code = "MetadataTooLarge"
@@ -172,6 +175,7 @@ var messages = map[code]string{
 	InvalidURI:                    "Couldn't parse the specified URI.",
 	KeyTooLong:                    "Your key is too long.",
 	MalformedACL:                  "The XML you provided was not well-formed or did not validate against our published schema.",
+	MalformedTrailer:              "The request contained trailing data that was not well-formed or did not conform to our published schema.",
 	MalformedXML:                  "The XML you provided was not well-formed or did not validate against our published schema.",
 	MaxMessageLengthExceeded:      "Your request was too large.",
 	MetadataTooLarge:              "Your metadata headers exceed the maximum allowed metadata size.",
@@ -413,7 +417,18 @@ func faultOf(err error) *fault {
 	}
 	var e *errs.Error
 	if !errors.As(err, &e) {
+		if errors.Is(err, context.Canceled) {
+			return fail(clientLeft, "").because(err)
+		}
 		return fail(InternalError, "").because(err)
+	}
+	var unsigned *sigv4.Error
+	if errors.As(err, &unsigned) {
+		f = fail(code(unsigned.Code), unsigned.Message).because(err)
+		for _, field := range unsigned.Fields {
+			f.with(field.Name, field.Value)
+		}
+		return f
 	}
 	f = fail(codeOf(e), "").because(err)
 	if f.code != InternalError && f.code != AccessDenied {

@@ -44,9 +44,6 @@ func featureOf(name string) feature {
 	return unknownFeature
 }
 
-// isFeatureName reports whether a header that a presigned query carries is one that this door knows.
-func isFeatureName(lower string) bool { return featureOf(lower) != unknownFeature }
-
 // checkFeatures refuses headers whose meaning is not served, by name.
 func (c *call) checkFeatures() error {
 	for name, values := range c.header {

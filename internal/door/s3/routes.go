@@ -126,9 +126,9 @@ func (r *row) matches(c *call) bool {
 // allows refuses what the operation does not take: a parameter may name a sub-resource that this door does not know, so the
 // plain operation would do something else than was asked. Parameters beginning with "x-" but not "x-amz-" are the
 // client's own and only meant for logs (S3 User Guide, "Custom access log information").
-func (r *row) allows(q query) error {
-	for i := range q {
-		name := q[i].name
+func (r *row) allows(c *call) error {
+	for i := range c.query {
+		name := c.query[i].name
 		if r.may[name] || name == "x-id" || isAuthParameter(name) {
 			continue // x-id is what SDKs add to tell operations apart in logs
 		}
@@ -136,11 +136,8 @@ func (r *row) allows(q query) error {
 		if strings.HasPrefix(lower, "x-") && !strings.HasPrefix(lower, "x-amz-") {
 			continue
 		}
-		if strings.HasPrefix(lower, "x-amz-") {
-			// A presigned query carries headers; those were moved to the headers and are judged there.
-			if isFeatureName(lower) {
-				continue
-			}
+		if c.presigned && strings.HasPrefix(lower, "x-amz-") {
+			continue // a header that a presigned query carries; checkFeatures judges it
 		}
 		return unknownParameter(name)
 	}

@@ -114,6 +114,7 @@ func (c *call) drain() {
 	if c.r.Header["Expect"] != nil && !c.payload.begun {
 		return
 	}
+	c.payload.release()
 	limit := int64(c.door.o.Limits.DrainBytes)
 	if c.r.ContentLength > limit {
 		return
@@ -203,17 +204,6 @@ func (c *call) resource() string {
 	case serviceLevel:
 	}
 	return "/"
-}
-
-// newRequestID draws 16 upper-case hexadecimal digits. It need not be a secret.
-func newRequestID() string {
-	const digits = "0123456789ABCDEF"
-	var buf [16]byte
-	for i, n := 0, rand.Uint64(); i < len(buf); i++ {
-		buf[i] = digits[n&15]
-		n >>= 4
-	}
-	return string(buf[:])
 }
 
 // newHostID draws the id by which this process answers (x-amz-id-2).

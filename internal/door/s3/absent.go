@@ -1,0 +1,61 @@
+package s3
+
+import "context"
+
+// The sub-resources of this file cannot be configured yet, so the truthful answer to a read is that nothing is configured. Terraform and
+// other tools read them all and take a wrong code for a failure.
+
+// notConfigured answers with the code that S3 has for "this bucket has none".
+func notConfigured(code code) handler {
+	return func(ctx context.Context, c *call) (*reply, error) {
+		if _, err := c.door.b.Container(ctx, c.caller, c.ref(), c.row.action); err != nil {
+			return nil, err
+		}
+		return nil, fail(code, "").with("BucketName", string(c.bucket))
+	}
+}
+
+// emptyDocument answers with a document that says that nothing is configured.
+func emptyDocument(root string) handler {
+	return func(ctx context.Context, c *call) (*reply, error) {
+		if _, err := c.door.b.Container(ctx, c.caller, c.ref(), c.row.action); err != nil {
+			return nil, err
+		}
+		return newDocument(root).reply(c, root), nil
+	}
+}
+
+// getBucketRequestPayment serves GetBucketRequestPayment: the owner pays, since nobody is charged.
+func getBucketRequestPayment(ctx context.Context, c *call) (*reply, error) {
+	if _, err := c.door.b.Container(ctx, c.caller, c.ref(), c.row.action); err != nil {
+		return nil, err
+	}
+	x := newDocument("RequestPaymentConfiguration")
+	x.text("Payer", "BucketOwner")
+	return x.reply(c, "RequestPaymentConfiguration"), nil
+}
+
+// getObjectTagging serves GetObjectTagging: the AWS command line reads it before every multipart copy.
+func getObjectTagging(ctx context.Context, c *call) (*reply, error) {
+	o, err := c.open(ctx, c.row.action)
+	if err != nil {
+		return nil, err
+	}
+	c.setVersion(o.Version, false)
+	x := newDocument("Tagging")
+	x.open("TagSet")
+	for _, t := range o.Tags {
+		x.open("Tag")
+		x.text("Key", t.Key)
+		x.text("Value", t.Value)
+		x.close("Tag")
+	}
+	x.close("TagSet")
+	return x.reply(c, "Tagging"), nil
+}
+
+// noPreflight answers a browser's preflight: no bucket allows foreign origins.
+func noPreflight(_ context.Context, c *call) (*reply, error) {
+	return nil, fail(AccessForbidden, "CORSResponse: CORS is not enabled for this bucket.").
+		with("Method", clip(c.h("Access-Control-Request-Method"))).with("ResourceType", c.level.String())
+}

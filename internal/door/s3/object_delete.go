@@ -1,0 +1,181 @@
+package s3
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"pithos/internal/backend"
+	"pithos/internal/door/wire"
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/object"
+	"pithos/internal/store/meta"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// deleteObject serves DeleteObject.
+func deleteObject(ctx context.Context, c *call) (*reply, error) {
+	t, err := c.target()
+	if err != nil {
+		return nil, err
+	}
+	cond, err := c.deleteCondition()
+	if err != nil {
+		return nil, err
+	}
+	d, err := c.delete(ctx, backend.DeleteRequest{Target: t, If: cond})
+	if err != nil {
+		return nil, err
+	}
+	if d.Marker {
+		c.set("X-Amz-Delete-Marker", "true")
+	}
+	c.setIf("X-Amz-Version-Id", deletedVersion(t.Which, d))
+	return empty(http.StatusNoContent), nil
+}
+
+// delete deletes one target. What is not there counts as deleted, also under a condition; a delete marker that does not meet the condition
+// is a failed precondition (as ceph/s3-tests expect; AWS documents such deletes for directory buckets only, which have no versions).
+func (c *call) delete(ctx context.Context, r backend.DeleteRequest) (backend.Deleted, error) {
+	d, err := c.door.b.Delete(ctx, c.caller, r)
+	if err == nil || !errs.Is(err, errs.NotFound) || errs.IsThing(err, errs.NotFound, errs.Bucket) || errs.IsThing(err, errs.NotFound, errs.Container) {
+		return d, err
+	}
+	if !r.If.IsZero() && r.Which.By == meta.Newest {
+		var marker *backend.MarkerError
+		_, openErr := c.door.b.Open(ctx, c.caller, r.Target, object.Precondition{}, "s3:DeleteObject")
+		if errors.As(openErr, &marker) && !onlyStar(&r.If) {
+			return d, fail(PreconditionFailed, "").because(err)
+		}
+	}
+	return backend.Deleted{Nothing: true}, nil
+}
+
+// onlyStar reports whether the condition is If-Match: * and nothing else.
+func onlyStar(p *object.Precondition) bool {
+	return len(p.IfMatch) == 1 && p.IfMatch[0] == "*" && p.IfSize == nil && p.IfModifiedAt.IsZero()
+}
+
+// deletedVersion is the version id that a delete answers with: of the marker made, or of the version removed by id.
+func deletedVersion(which meta.Which, d backend.Deleted) string {
+	switch which.By {
+	case meta.ByID:
+		return formatVersion(which.ID)
+	case meta.TheNull:
+		return nullVersion
+	case meta.Newest, meta.AsOf:
+	}
+	switch {
+	case !d.Marker:
+		return ""
+	case d.Null:
+		return nullVersion
+	}
+	return formatVersion(d.Version)
+}
+
+// deleteDocument is the body of DeleteObjects.
+type deleteDocument struct {
+	XMLName xml.Name `xml:"Delete"`
+	Quiet   bool     `xml:"Quiet"`
+	Objects []struct {
+		Key              string  `xml:"Key"`
+		VersionID        *string `xml:"VersionId"`
+		ETag             string  `xml:"ETag"`
+		Size             *int64  `xml:"Size"`
+		LastModifiedTime string  `xml:"LastModifiedTime"`
+	} `xml:"Object"`
+}
+
+// deleteKeysMax bounds the keys of one DeleteObjects (API Reference).
+const deleteKeysMax = 1000
+
+// deleteObjects serves DeleteObjects. Each key is authorised and answered on its own.
+func deleteObjects(ctx context.Context, c *call) (*reply, error) {
+	var doc deleteDocument
+	if err := c.xmlBody(&doc); err != nil {
+		return nil, err
+	}
+	if len(doc.Objects) == 0 || len(doc.Objects) > deleteKeysMax {
+		return nil, fail(MalformedXML, "")
+	}
+	// A bucket that is not there fails the request, not each key.
+	if _, err := c.door.b.Owner(ctx, c.ref()); err != nil {
+		return nil, err
+	}
+	x := newDocument("DeleteResult")
+	for i := range doc.Objects {
+		o := &doc.Objects[i]
+		which, d, err := c.deleteOne(ctx, o.Key, o.VersionID, o.ETag, o.Size, o.LastModifiedTime)
+		switch {
+		case err != nil:
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			f := faultOf(err)
+			x.open("Error")
+			x.text("Key", o.Key)
+			if o.VersionID != nil {
+				x.textIf("VersionId", *o.VersionID)
+			}
+			x.text("Code", string(f.code))
+			msg := f.msg
+			if msg == "" {
+				msg = f.code.message()
+			}
+			x.text("Message", msg)
+			x.close("Error")
+		case !doc.Quiet:
+			x.deleted(o.Key, which, d)
+		}
+	}
+	return x.reply(c, "DeleteResult"), nil
+}
+
+func (x *document) deleted(key string, which meta.Which, d backend.Deleted) {
+	x.open("Deleted")
+	x.text("Key", key)
+	version := deletedVersion(which, d)
+	if which.By != meta.Newest {
+		x.text("VersionId", version)
+	}
+	if d.Marker {
+		x.bool("DeleteMarker", true)
+		x.textIf("DeleteMarkerVersionId", version)
+	}
+	x.close("Deleted")
+}
+
+func (c *call) deleteOne(ctx context.Context, key string, version *string, etag string, size *int64, modified string) (meta.Which, backend.Deleted, error) {
+	which := meta.Which{By: meta.Newest}
+	name, err := naming.ParseObject(key)
+	if err != nil {
+		return which, backend.Deleted{}, err
+	}
+	if version != nil && *version != "" {
+		if which, err = parseVersion(*version); err != nil {
+			return which, backend.Deleted{}, fail(NoSuchVersion, "").because(err)
+		}
+	}
+	cond := object.Precondition{IfSize: size}
+	if etag = strings.Trim(etag, `" `); etag != "" {
+		cond.IfMatch = []string{etag}
+	}
+	if modified != "" {
+		at, ok := wire.ParseDate(modified)
+		if !ok {
+			return which, backend.Deleted{}, badArgument("LastModifiedTime", modified, "The time cannot be read")
+		}
+		cond.IfModifiedAt = at.Truncate(time.Second)
+	}
+	d, err := c.delete(ctx, backend.DeleteRequest{
+		Target: backend.Target{Container: c.ref(), Name: name, Which: which}, If: cond,
+	})
+	return which, d, err
+}
