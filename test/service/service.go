@@ -1,0 +1,304 @@
+// Package service builds and runs the real pithos program, for tests and measurements that look at it from outside.
+package service
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"pithos/test/thin"
+)
+
+const (
+	startMax = 60 * time.Second // a start slower than this has failed
+	stopMax  = 60 * time.Second // and so has a stop
+	triesMax = 5                // ports tried: another process may take a free one before the service does
+)
+
+// User is a user of the file keystore.
+type User struct {
+	Name, Access, Secret      string
+	Display, Canonical, Email string
+	Account                   string
+}
+
+// Admin is the user that every service of this package has.
+var Admin = thin.Keys{Access: "TESTACCESSKEY0000001", Secret: "test/secret+key000000000000000000000001", Region: "us-east-1"}
+
+// Options say what to run.
+type Options struct {
+	Binary string   // path of the program; see Build
+	Data   string   // data directory
+	Users  []User   // besides Admin
+	Config string   // more lines of configuration, as YAML
+	Domain string   // for virtual-host addressing; "" for none
+	Env    []string // more variables
+}
+
+// Service is a running pithos.
+type Service struct {
+	Options
+
+	Addr  string // host:port of the S3 API
+	Admin string // of the admin API
+
+	dir  string
+	cmd  *exec.Cmd
+	log  *os.File
+	done chan struct{} // closed when the process has ended
+	err  error         // why; valid after done
+}
+
+// Root is the folder of the module that the working directory belongs to.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if text, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && bytes.HasPrefix(text, []byte("module pithos\n")) {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("the working directory is not inside the module")
+		}
+		dir = parent
+	}
+}
+
+// Build compiles the program into .cache/bin and returns its path. PITHOS_BINARY names one to use instead.
+func Build(ctx context.Context) (string, error) {
+	if binary := os.Getenv("PITHOS_BINARY"); binary != "" {
+		return binary, nil
+	}
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(root, ".cache", "bin", "pithos")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/pithos")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build pithos: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// Start runs the program and returns when it answers. The process ends with the context at the latest.
+func Start(ctx context.Context, o Options) (*Service, error) {
+	dir, err := os.MkdirTemp("", "pithos-service-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{Options: o, dir: dir}
+	for try := 1; ; try++ {
+		if err = s.choosePorts(); err == nil {
+			err = s.Restart(ctx)
+		}
+		if err == nil || try == triesMax || !strings.Contains(err.Error(), "address already in use") {
+			break
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Remove())
+	}
+	return s, nil
+}
+
+// Restart runs the program again, with the same data and addresses, after it has ended.
+func (s *Service) Restart(ctx context.Context) error {
+	if err := os.WriteFile(s.configPath(), []byte(s.config()), 0o600); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(s.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	s.cmd = exec.CommandContext(ctx, s.Binary, "serve", "--config", s.configPath(), "--data", s.Data)
+	s.cmd.Env = append(os.Environ(), s.Env...)
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if err := s.cmd.Start(); err != nil {
+		return errors.Join(err, log.Close())
+	}
+	s.log, s.done = log, make(chan struct{})
+	go func() {
+		s.err = s.cmd.Wait()
+		close(s.done)
+	}()
+	if err := s.ready(ctx); err != nil {
+		s.Kill()
+		return fmt.Errorf("%w; its log ends:\n%s", err, s.LogTail())
+	}
+	return nil
+}
+
+// ready waits for an answer.
+func (s *Service) ready(ctx context.Context) error {
+	deadline := time.NewTimer(startMax)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.done:
+			return fmt.Errorf("pithos ended: %w", s.err)
+		case <-deadline.C:
+			return fmt.Errorf("pithos does not answer after %v", startMax)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			if answers(ctx, s.Addr) {
+				return nil
+			}
+		}
+	}
+}
+
+// answers reports whether a web server, of any opinion, is behind the address.
+func answers(ctx context.Context, addr string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/", http.NoBody)
+	if err != nil {
+		return false
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return false
+	}
+	return response.Body.Close() == nil
+}
+
+func (s *Service) choosePorts() error {
+	for _, addr := range []*string{&s.Addr, &s.Admin} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		*addr = l.Addr().String()
+		if err := l.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) configPath() string { return filepath.Join(s.dir, "config.yaml") }
+
+// LogPath is the file that holds what the program wrote.
+func (s *Service) LogPath() string { return filepath.Join(s.dir, "log") }
+
+// LogTail is the end of it.
+func (s *Service) LogTail() string {
+	text, err := os.ReadFile(s.LogPath())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-4000):])
+}
+
+func (s *Service) config() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "s3:\n  listen: %s\n", s.Addr)
+	if s.Domain != "" {
+		fmt.Fprintf(&b, "  domains: [%s]\n", s.Domain)
+	}
+	fmt.Fprintf(&b, "admin:\n  listen: %s\nkeystore:\n  kind: file\n  users:\n", s.Admin)
+	users := append([]User{{Name: "admin", Access: Admin.Access, Secret: Admin.Secret}}, s.Users...)
+	for _, u := range users {
+		fmt.Fprintf(&b, "    - name: %q\n", u.Name)
+		for _, field := range [][2]string{
+			{"account", u.Account}, {"access_key", u.Access}, {"secret_key", u.Secret},
+			{"display_name", u.Display}, {"canonical_id", u.Canonical}, {"email", u.Email},
+		} {
+			if field[1] != "" {
+				fmt.Fprintf(&b, "      %s: %q\n", field[0], field[1])
+			}
+		}
+	}
+	return b.String() + s.Options.Config
+}
+
+// URL is the end-point of the S3 API.
+func (s *Service) URL() string { return "http://" + s.Addr }
+
+// PID is the process's id.
+func (s *Service) PID() int { return s.cmd.Process.Pid }
+
+// Client makes a thin client with the administrator's keys.
+func (s *Service) Client(timeout time.Duration) *thin.Client { return thin.New(s.Addr, Admin, timeout) }
+
+// Done is closed when the process has ended.
+func (s *Service) Done() <-chan struct{} { return s.done }
+
+// Kill ends the process at once, as kill -9 does, and waits for its end.
+func (s *Service) Kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.done
+	_ = s.log.Close()
+}
+
+// Stop asks the process to end (SIGTERM), waits, and reports if it did not end well.
+func (s *Service) Stop() error {
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-s.done:
+	case <-time.After(stopMax):
+		s.Kill()
+		return fmt.Errorf("pithos did not end %v after SIGTERM", stopMax)
+	}
+	if err := s.log.Close(); err != nil {
+		return err
+	}
+	if s.err != nil {
+		return fmt.Errorf("after SIGTERM: %w; its log ends:\n%s", s.err, s.LogTail())
+	}
+	return nil
+}
+
+// Remove deletes the log and the configuration, not the data.
+func (s *Service) Remove() error { return os.RemoveAll(s.dir) }
+
+// Run runs another command of the program on the data directory and returns what it printed. The error is an *exec.ExitError if it failed.
+func (s *Service) Run(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, s.Binary, append(args, "--config", s.configPath(), "--data", s.Data)...)
+	cmd.Env = append(os.Environ(), s.Env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+var peakRSS = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+
+// PeakMemory is the largest resident set that the process ever had, bytes.
+func (s *Service) PeakMemory() (int64, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", s.PID()))
+	if err != nil {
+		return 0, err
+	}
+	text, err := io.ReadAll(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return 0, err
+	}
+	match := peakRSS.FindSubmatch(text)
+	if match == nil {
+		return 0, errors.New("the process has no VmHWM")
+	}
+	kib, err := strconv.ParseInt(string(match[1]), 10, 64)
+	return kib << 10, err
+}
