@@ -67,6 +67,7 @@ func (f *Flight) Land() error {
 		return f.err
 	}
 	_ = f.batch.Close()
+	f.batch = nil // Pebble uses it again
 	f.land(nil)
 	return nil
 }
@@ -113,6 +114,13 @@ func (l *Log) WriteUnsynced(b *pebble.Batch) error {
 		return errs.Wrap("durable.WriteUnsynced", errs.Internal, err)
 	}
 	return nil
+}
+
+// Sync returns when everything applied before it is on stable storage.
+func (l *Log) Sync() error {
+	b := l.db.NewBatch()
+	_ = b.LogData(nil, nil)
+	return l.Write(b)
 }
 
 func (l *Log) check() error {

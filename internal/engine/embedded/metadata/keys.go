@@ -39,7 +39,7 @@ const (
 const (
 	prefixLen = 1 + len(naming.ContainerID{}) // of keys that begin with a container
 	idLen     = 8
-	keySize   = 128 // room for most keys
+	keySize   = 128 // room for most keys, so that they need no allocation
 )
 
 // A name that is not the last part of a key (name*) is written so that no name is the beginning of another and the order of
@@ -50,7 +50,7 @@ const (
 	terminator = 0x01
 )
 
-func appendName[S ~string](dst []byte, name S) []byte {
+func appendName[S ~string | ~[]byte](dst []byte, name S) []byte {
 	for i := 0; i < len(name); i++ {
 		dst = append(dst, name[i])
 		if name[i] == escape {

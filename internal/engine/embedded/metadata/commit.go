@@ -1,0 +1,384 @@
+package metadata
+
+import (
+	"context"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"pithos/internal/engine/embedded/durable"
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/object"
+	"pithos/internal/store/meta"
+)
+
+// Commit implements meta.Versions. The package comment tells how it works.
+func (s *Store) Commit(ctx context.Context, c meta.Change) (meta.Outcome, error) {
+	const op = "metadata.Commit"
+	if err := s.enter(ctx, op); err != nil {
+		return meta.Outcome{}, err
+	}
+	defer s.gate.Leave()
+	stripe, source := s.stripe(c.Container, c.Name), -1
+	if c.Source != nil {
+		source = s.stripe(c.Source.Container, c.Source.Name)
+	}
+	t := &tx{s: s, change: c}
+	if err := t.run(stripe, source); err != nil {
+		// What was read to refuse it must be as durable as an answer.
+		for _, n := range [...]int{stripe, source} {
+			if n < 0 {
+				continue
+			}
+			if err := s.settle(ctx, n); err != nil {
+				return meta.Outcome{}, err
+			}
+		}
+		return meta.Outcome{}, errs.Wrap(op, errs.Internal, err)
+	}
+	if err := t.flight.Land(); err != nil {
+		return meta.Outcome{}, err
+	}
+	return t.outcome, nil
+}
+
+// tx is one commit on its way.
+type tx struct {
+	s       *Store
+	change  meta.Change
+	batch   *pebble.Batch
+	head    *head // before the change
+	target  row   // of state.Target or, for Put, of state.Null
+	second  row   // of state.Second
+	delta   meta.Usage
+	namings namings
+	outcome meta.Outcome
+	flight  *durable.Flight
+}
+
+// run does everything up to and including making the batch visible. On an error nothing was changed.
+func (t *tx) run(stripe, source int) error {
+	s, c := t.s, &t.change
+	box, err := s.container(c.Container)
+	if err != nil {
+		return err
+	}
+	account, err := s.account(c.Account)
+	if err != nil {
+		return err
+	}
+	box.gate.RLock()
+	defer box.gate.RUnlock()
+	if box.sealed && c.Op == meta.Put {
+		return errs.E("metadata.Commit", errs.NotFound, errs.Container, c.Container.String())
+	}
+	t.batch = s.db.NewBatch()
+	defer s.lockNames(stripe, source)()
+	if err := t.plan(); err != nil {
+		_ = t.batch.Close()
+		return err
+	}
+	return t.apply(stripe, account, box)
+}
+
+// apply settles the holders and the counters (account may be nil when they do not change) and makes the batch visible. The caller has
+// the name's stripe and the container's gate. On an error nothing was changed.
+func (t *tx) apply(stripe int, account *tally, box *container) error {
+	s, c := t.s, &t.change
+	t.namings.lock(s)
+	defer t.namings.unlock()
+	err := t.namings.write(s, t.batch, c.Now)
+	if err == nil {
+		err = reserve(account, box, t.delta, c.Limits)
+	}
+	if err != nil {
+		_ = t.batch.Close()
+		return err
+	}
+	count(t.batch, c.Account, c.Container, t.delta)
+	flight := s.log.Prepare(t.batch)
+	last := s.names[stripe].flight.Swap(flight)
+	if err := flight.Apply(); err != nil {
+		s.names[stripe].flight.Store(last)
+		if t.delta != (meta.Usage{}) {
+			account.add(t.delta.Neg())
+			box.tally.add(t.delta.Neg())
+		}
+		return err
+	}
+	t.flight = flight
+	t.namings.applied(s)
+	return nil
+}
+
+// plan reads the state of the name, lets meta.Plan decide, and writes what it decided into the batch.
+func (t *tx) plan() error {
+	c := &t.change
+	var upload *openUpload
+	if c.Upload != "" {
+		var err error
+		if upload, err = t.s.readUpload(meta.UploadKey{Container: c.Container, Name: c.Name, ID: c.Upload}); err != nil {
+			return err
+		}
+	}
+	state, err := t.read()
+	if err != nil {
+		return err
+	}
+	steps, err := meta.Plan(*c, state)
+	if err != nil {
+		return err
+	}
+	if err := t.checkSource(); err != nil {
+		return err
+	}
+	t.delta = steps.Delta
+	t.outcome = meta.Outcome{Version: steps.Add, Dropped: steps.Drop, Before: state.Newest}
+	switch {
+	case steps.Add != nil:
+		t.add(steps)
+	case steps.Replace != nil:
+		t.outcome.Version = steps.Replace
+		t.replace(steps.Replace)
+	default:
+		t.remove(steps)
+	}
+	if upload != nil {
+		return t.finish(upload, steps.Add)
+	}
+	return nil
+}
+
+// read reads what meta.Plan has to know.
+func (t *tx) read() (state meta.State, err error) {
+	c, db := &t.change, t.s.db
+	if t.head, err = readHead(db, c.Container, c.Name); err != nil || t.head == nil {
+		return state, err
+	}
+	state.Newest = t.head.version
+	which := c.Target
+	if c.Op == meta.Put {
+		if !c.Version.Null {
+			return state, nil
+		}
+		which = meta.Which{By: meta.TheNull}
+	}
+	found, r, err := t.s.which(db, c.Container, t.head, which)
+	if err != nil {
+		return state, err
+	}
+	t.target = r
+	if c.Op == meta.Put {
+		state.Null = found
+		return state, nil
+	}
+	state.Target = found
+	if c.Op == meta.Remove && found == state.Newest && t.head.older > 0 {
+		state.Second, t.second, err = firstOlder(db, c.Container, c.Name, state.Newest.ID)
+	}
+	return state, err
+}
+
+// which finds a version below a head; nil when there is none. The version of the head itself is found as the same pointer.
+func (s *Store) which(db pebble.Reader, c naming.ContainerID, h *head, w meta.Which) (*object.Version, row, error) {
+	id := w.ID
+	switch w.By {
+	case meta.Newest:
+		return h.version, h.row, nil
+	case meta.TheNull:
+		id = h.null
+	case meta.AsOf:
+		before := object.IDAt(w.At)
+		switch {
+		case before == 0:
+			return nil, row{}, nil
+		case h.version.ID < before:
+			return h.version, h.row, nil
+		case h.older == 0:
+			return nil, row{}, nil
+		}
+		return firstOlder(db, c, h.version.Name, before-1)
+	case meta.ByID:
+	}
+	switch {
+	case id == h.version.ID && id != 0:
+		return h.version, h.row, nil
+	case id == 0 || h.older == 0:
+		return nil, row{}, nil
+	}
+	return readOlder(db, c, h.version.Name, id)
+}
+
+// checkSource tests that the version to share a holder with still stands. The caller has its stripe.
+func (t *tx) checkSource() error {
+	src := t.change.Source
+	if src == nil {
+		return nil
+	}
+	gone := errs.E("metadata.Commit", errs.Conflict, errs.Version, string(src.Name))
+	h, err := readHead(t.s.db, src.Container, src.Name)
+	if err != nil {
+		return err
+	}
+	if h == nil {
+		return gone
+	}
+	v, _, err := t.s.which(t.s.db, src.Container, h, meta.Which{By: meta.ByID, ID: src.ID})
+	if err != nil {
+		return err
+	}
+	if v == nil || t.change.Version == nil || v.Content.Holder != t.change.Version.Content.Holder {
+		return gone
+	}
+	return nil
+}
+
+// add writes a new head, moves the old one into the history or drops it, and drops an earlier null version.
+func (t *tx) add(steps meta.Steps) {
+	v := steps.Add
+	next := row{}
+	if t.head != nil {
+		next.older, next.null = t.head.older, t.head.null
+	}
+	replaced := false
+	for _, d := range steps.Drop {
+		t.forget(d)
+		if d.ID == t.head.version.ID {
+			replaced = true
+		} else {
+			t.deleteOlder(d.ID)
+			next.older--
+		}
+		if next.null == d.ID {
+			next.null = 0
+		}
+	}
+	if t.head != nil && !replaced {
+		t.putOlder(t.head.version.ID, t.head.row)
+		next.older++
+	}
+	if v.Null {
+		next.null = v.ID
+	}
+	t.record(v)
+	t.putHead(v, next, t.writeRecord(v, false))
+}
+
+// remove forgets one version; the next takes over if it was the newest.
+func (t *tx) remove(steps meta.Steps) {
+	gone := steps.Drop[0]
+	t.forget(gone)
+	next := row{older: t.head.older, null: t.head.null, split: t.head.split, record: t.head.record}
+	if next.null == gone.ID {
+		next.null = 0
+	}
+	switch {
+	case steps.Newest == nil:
+		t.deleteHead()
+		return
+	case steps.Newest == t.head.version: // an older version goes
+		t.deleteOlder(gone.ID)
+	default: // the newest goes
+		t.deleteOlder(steps.Newest.ID)
+		next.split, next.record = t.second.split, t.second.record
+	}
+	next.older--
+	t.putHead(steps.Newest, next, row{split: next.split, record: next.record})
+}
+
+// replace writes an amended version over itself.
+func (t *tx) replace(v *object.Version) {
+	if v.ID == t.head.version.ID {
+		t.putHead(v, t.head.row, t.writeRecord(v, t.head.split))
+		return
+	}
+	t.putOlder(v.ID, t.writeRecord(v, t.target.split))
+}
+
+// writeRecord makes the record of a version for its row; a long detail is written on its own. hadDetail says that there is one
+// from before.
+func (t *tx) writeRecord(v *object.Version, hadDetail bool) row {
+	c := &t.change
+	summary := object.AppendSummary(make([]byte, 0, 256), &v.Summary)
+	whole := object.AppendVersion(make([]byte, 0, 512), v)
+	if len(whole)-len(summary) <= detailMax {
+		if hadDetail {
+			_ = t.batch.Delete(versionKey(nil, spaceDetail, c.Container, c.Name, v.ID), nil)
+		}
+		return row{record: whole}
+	}
+	_ = t.batch.Set(versionKey(nil, spaceDetail, c.Container, c.Name, v.ID), object.AppendDetail(nil, v), nil)
+	return row{split: true, record: summary}
+}
+
+func spaceOf(v *object.Version) byte {
+	if v.Visible() {
+		return spaceLive
+	}
+	return spaceMarker
+}
+
+// putHead makes v the head, with what about says of the name and what record says of the version.
+func (t *tx) putHead(v *object.Version, about, record row) {
+	var key [keySize]byte
+	space := spaceOf(v)
+	if t.head != nil && t.head.space != space {
+		t.deleteHead()
+	}
+	about.split, about.record = record.split, record.record
+	value := about.append(make([]byte, 0, len(record.record)+24), v.ID)
+	_ = t.batch.Set(headKey(key[:0], space, t.change.Container, t.change.Name), value, nil)
+}
+
+func (t *tx) deleteHead() {
+	var key [keySize]byte
+	_ = t.batch.Delete(headKey(key[:0], t.head.space, t.change.Container, t.change.Name), nil)
+}
+
+func (t *tx) putOlder(id object.VersionID, r row) {
+	var key [keySize]byte
+	value := row{split: r.split, record: r.record}.append(make([]byte, 0, len(r.record)+1), id)
+	_ = t.batch.Set(versionKey(key[:0], spaceHistory, t.change.Container, t.change.Name, id), value, nil)
+}
+
+func (t *tx) deleteOlder(id object.VersionID) {
+	var key [keySize]byte
+	_ = t.batch.Delete(versionKey(key[:0], spaceHistory, t.change.Container, t.change.Name, id), nil)
+}
+
+// record writes the rows that every version has besides its own.
+func (t *tx) record(v *object.Version) {
+	var key [keySize]byte
+	c := &t.change
+	var kind []byte
+	if v.Kind != object.Data {
+		kind = []byte{byte(v.Kind)}
+	}
+	_ = t.batch.Set(journalKey(key[:0], c.Container, v.ID, c.Name), kind, nil)
+	if !v.Expires.IsZero() {
+		_ = t.batch.Set(expiryKey(key[:0], v.Expires, c.Container, v.ID, c.Name), []byte(c.Account), nil)
+	}
+	t.namings.gain(v.Content.Holder)
+}
+
+// forget removes the rows that a version has besides its own.
+func (t *tx) forget(v *object.Version) {
+	var key [keySize]byte
+	c := &t.change
+	_ = t.batch.Delete(journalKey(key[:0], c.Container, v.ID, c.Name), nil)
+	if !v.Expires.IsZero() {
+		_ = t.batch.Delete(expiryKey(key[:0], v.Expires, c.Container, v.ID, c.Name), nil)
+	}
+	if t.split(v) {
+		_ = t.batch.Delete(versionKey(key[:0], spaceDetail, c.Container, c.Name, v.ID), nil)
+	}
+	t.namings.lose(v.Content.Holder, true)
+}
+
+// split tells whether a version that was read has a detail of its own.
+func (t *tx) split(v *object.Version) bool {
+	if v.ID == t.head.version.ID {
+		return t.head.split
+	}
+	return t.target.split
+}
