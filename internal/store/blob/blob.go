@@ -64,6 +64,7 @@ type Store interface {
 	// Sweep examines blocks with an id greater than after (nil: from the start), at most budget.Blocks of them, deletes those that nobody
 	// holds, quarantined ones too, and frees their space. A block whose bytes were stored less than budget.Grace before now is kept.
 	// (Readers of a replaced version are protected by the collector, which releases holders only some time after their death.)
+	// An engine that knows which blocks may have lost their last holder need not examine the others.
 	// next is where to go on; nil says that the end of the store was reached.
 	Sweep(ctx context.Context, now time.Time, budget Budget, after *block.ID) (report SweepReport, next *block.ID, err error)
 

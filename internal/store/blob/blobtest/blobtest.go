@@ -5,6 +5,7 @@ package blobtest
 import (
 	"bytes"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -28,6 +29,13 @@ type Options struct {
 	Seed uint64
 }
 
+// streamOf gives each subtest its own stream of randomness, since they may share one store.
+func streamOf(name string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name)) // never fails
+	return h.Sum64()
+}
+
 // Run runs the suite. open gives a store to each subtest, which the engine closes again with t.Cleanup (a second Close must be
 // harmless). It may be the same data each time: subtests use blocks, holders and accounts of their own.
 func Run(t *testing.T, open func(t *testing.T) blob.Store, o Options) {
@@ -42,7 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store, o Options) {
 	for _, group := range [][]sentence{putting, holding, walking, sweeping, abilities, racing, lasting} {
 		for _, s := range group {
 			t.Run(s.name, func(t *testing.T) {
-				e := &env{T: t, store: open(t), o: o, rng: rand.New(rand.NewPCG(o.Seed, uint64(len(s.name))))}
+				e := &env{T: t, store: open(t), o: o, rng: rand.New(rand.NewPCG(o.Seed, streamOf(s.name)))}
 				e.account = naming.AccountID(fmt.Sprintf("blobtest-%x", block.NewHolder()))
 				s.run(e)
 			})

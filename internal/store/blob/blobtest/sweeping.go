@@ -85,7 +85,7 @@ var sweeping = []sentence{
 			bytes += n
 		}
 		e.release(gone)
-		if r := e.sweepAll(); r.Deleted != 11 || r.Bytes != bytes || r.Examined < 21 || r.Young != 0 {
+		if r := e.sweepAll(); r.Deleted != 11 || r.Bytes != bytes || r.Examined < 11 || r.Young != 0 {
 			e.Errorf("report %+v, want 11 deleted of %d bytes", r, bytes)
 		}
 		e.wantStored(lost, false)
