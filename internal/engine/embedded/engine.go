@@ -1,0 +1,147 @@
+package embedded
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"pithos/internal/clock"
+	"pithos/internal/engine/embedded/blobs"
+	"pithos/internal/engine/embedded/segment"
+	"pithos/internal/errs"
+	"pithos/internal/store/blob"
+)
+
+// Options tune an Engine. Zero fields take the defaults.
+type Options struct {
+	FS    vfs.FS       // default: the operating system's
+	Clock clock.Clock  // default: the system's
+	Log   *slog.Logger // default: none
+
+	// Fatal is called once when the process cannot go on: the log could not be written, and what is in memory may never be on
+	// disk. It should end the process without running anything else; a restart finds everything that was answered. The goroutine that calls it
+	// never goes on. Default: a panic that nothing recovers.
+	Fatal func(error)
+
+	CacheBytes   int64 // of Pebble's blocks; default 64 MiB
+	ReserveBytes int64 // free space below which new data is refused; default 192 MiB, at most an eighth of the disk
+
+	InlineMax    int   // largest block kept inside Pebble; default 32 KiB
+	PackSize     int64 // default 512 MiB
+	PackWriters  int   // packs appended to at once; default 2
+	OpenPacks    int   // packs kept open for reading; default 256
+	CompactBelow int   // live share of a pack, in percent, under which it is compacted; default 50
+
+	// ForeignMeta says that the metastore lies elsewhere, so that the blobstore syncs the log itself.
+	ForeignMeta bool
+}
+
+// Engine is an open data directory.
+type Engine struct {
+	lock  io.Closer
+	db    *pebble.DB
+	segs  *segment.Store
+	blobs *blobs.Store
+	space *space
+}
+
+// Open opens the data directory dir and makes it if need be. Its cost does not depend on how much is stored.
+//
+// Errors: Busy (another process has it open), Unsupported (written by a newer program), Corrupt, Full, Internal.
+func Open(dir string, opts Options) (*Engine, error) {
+	opts = opts.withDefaults()
+	if err := makeDir(opts.FS, dir); err != nil {
+		return nil, errs.Wrap("embedded.Open", errs.Internal, err)
+	}
+	lock, err := lockDir(opts.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{lock: lock}
+	if err := e.open(dir, opts); err != nil {
+		return nil, errs.Wrap("embedded.Open", errs.Internal, errors.Join(err, e.Close()))
+	}
+	return e, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Fatal == nil {
+		o.Fatal = func(err error) {
+			go panic(err) // in a goroutine of its own, where no handler recovers it
+		}
+	}
+	return o
+}
+
+func (e *Engine) open(dir string, opts Options) error {
+	if err := checkFormat(opts.FS, dir, true); err != nil {
+		return err
+	}
+	meta, packs := opts.FS.PathJoin(dir, metaName), opts.FS.PathJoin(dir, packsName)
+	for _, d := range []string{packs, meta} {
+		if err := makeDir(opts.FS, d); err != nil {
+			return err
+		}
+	}
+	e.space = newSpace(opts.FS, dir, opts.ReserveBytes, opts.Log)
+	fatal := func(err error) {
+		opts.Log.Error("the engine cannot go on", "error", err)
+		opts.Fatal(err)
+	}
+	var err error
+	if e.db, err = pebble.Open(meta, pebbleOptions(e.space.guard(), opts.CacheBytes, opts.Log, fatal)); err != nil {
+		return err
+	}
+	next, err := blobs.NextPack(e.db)
+	if err != nil {
+		return err
+	}
+	e.segs, err = segment.Open(opts.FS, packs, next, segment.Options{
+		PackSize: opts.PackSize, Writers: opts.PackWriters, OpenFiles: opts.OpenPacks,
+	})
+	if err != nil {
+		return err
+	}
+	e.blobs, err = blobs.New(e.db, e.segs, blobs.Options{
+		Clock: opts.Clock, Log: opts.Log, InlineMax: opts.InlineMax, SharedLog: !opts.ForeignMeta,
+		Admit: e.space.admit, CompactBelow: opts.CompactBelow,
+	})
+	return err
+}
+
+// Blobs is the blobstore.
+func (e *Engine) Blobs() blob.Store { return e.blobs }
+
+// Close waits for running operations, closes all stores and gives the directory free. Nothing that was answered depends on it.
+func (e *Engine) Close() error {
+	var err error
+	if e.blobs != nil {
+		err = e.blobs.Close()
+	}
+	if e.segs != nil {
+		err = errors.Join(err, e.segs.Close())
+	}
+	if e.db != nil {
+		err = errors.Join(err, e.db.Close())
+	}
+	if e.lock != nil {
+		err = errors.Join(err, e.lock.Close())
+	}
+	e.blobs, e.segs, e.db, e.lock = nil, nil, nil, nil
+	if err != nil {
+		return errs.Wrap("embedded.Close", errs.Internal, err)
+	}
+	return nil
+}
