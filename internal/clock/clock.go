@@ -4,6 +4,7 @@
 package clock
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -48,4 +49,16 @@ func (m *Manual) Advance(d time.Duration) time.Time {
 	defer m.mu.Unlock()
 	m.now = m.now.Add(d)
 	return m.now
+}
+
+// Wait returns after d, or with the context's error when that ends first. Tests own it through testing/synctest.
+func Wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -57,18 +57,19 @@ type Store interface {
 	// without sending bytes.
 	Held(ctx context.Context, account naming.AccountID, ids []block.ID) ([]bool, error)
 
-	// Walk calls fn for every stored block with an id greater than after (nil: from the start) in id order until fn returns false. Quarantined
-	// blocks are left out. What comes or goes meanwhile may be seen or not. fn may call the store, here and in WalkHolders.
+	// Walk calls fn for every stored block that comes after the given one (nil: from the start) until fn returns false. The order is the
+	// engine's own and does not change (by id, or around a ring of tokens). Quarantined blocks are left out. What comes or goes meanwhile may be seen or not. fn may call the store, here and in WalkHolders.
 	Walk(ctx context.Context, after *block.ID, fn func(Info) bool) error
 
-	// Sweep examines blocks with an id greater than after (nil: from the start), at most budget.Blocks of them, deletes those that nobody
-	// holds, quarantined ones too, and frees their space. A block whose bytes were stored less than budget.Grace before now is kept.
+	// Sweep examines blocks that come after the given one (nil: from the start), at most budget.Blocks of them: all, or only those that
+	// lost a holder. It deletes those that nobody holds, quarantined ones too, and frees their space. A block whose bytes were stored less than budget.Grace before now is kept.
 	// (Readers of a replaced version are protected by the collector, which releases holders only some time after their death.)
 	// An engine that knows which blocks may have lost their last holder need not examine the others.
 	// next is where to go on; nil says that the end of the store was reached.
 	Sweep(ctx context.Context, now time.Time, budget Budget, after *block.ID) (report SweepReport, next *block.ID, err error)
 
-	// WalkHolders calls fn for every holder that holds at least one block, in order, after the given one, until fn returns false.
+	// WalkHolders calls fn for every holder that holds at least one block and comes after the given one (zero: from the start), in the
+	// engine's own order, until fn returns false.
 	// fsck and the orphan hunt compare them with the metastore's.
 	WalkHolders(ctx context.Context, after block.Holder, fn func(h block.Holder, account naming.AccountID) bool) error
 

@@ -29,7 +29,7 @@ func (e *env) walk(after *block.ID, of []block.ID) []blob.Info {
 }
 
 var walking = []sentence{
-	{"Walk/tells every stored block once, in id order, with length and whether it is held", func(e *env) {
+	{"Walk/tells every stored block once, in its order, with length and whether it is held", func(e *env) {
 		h, gone := e.hold(), e.hold()
 		want := map[block.ID]blob.Info{}
 		var ids []block.ID
@@ -44,18 +44,20 @@ var walking = []sentence{
 			want[id] = blob.Info{ID: id, Stored: int64(len(data)), Held: i%3 != 0}
 		}
 		e.release(gone)
-		slices.SortFunc(ids, block.ID.Compare)
 		got := e.walk(nil, ids)
 		if len(got) != len(ids) {
 			e.Fatalf("got %d blocks, want %d", len(got), len(ids))
 		}
-		for i, id := range ids {
-			if got[i] != want[id] {
-				e.Fatalf("entry %d: got %+v, want %+v", i, got[i], want[id])
+		seen := map[block.ID]bool{}
+		for i, info := range got {
+			if info != want[info.ID] || seen[info.ID] {
+				e.Fatalf("entry %d: got %+v, want %+v, once", i, info, want[info.ID])
 			}
+			seen[info.ID] = true
 		}
-		if got := e.walk(&ids[len(ids)/2], ids); len(got) != len(ids)-len(ids)/2-1 {
-			e.Errorf("after the middle: got %d blocks", len(got))
+		middle := len(got) / 2
+		if rest := e.walk(&got[middle].ID, ids); !slices.Equal(rest, got[middle+1:]) {
+			e.Errorf("after the middle: got %d blocks, want the %d that came after it", len(rest), len(got)-middle-1)
 		}
 	}},
 	{"Walk/stops when told to, and its callback may call the store", func(e *env) {
