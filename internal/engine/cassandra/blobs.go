@@ -1,0 +1,344 @@
+package cassandra
+
+import (
+	"context"
+	"hash/crc32"
+	"time"
+
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
+	"golang.org/x/sync/errgroup"
+
+	"pithos/internal/block"
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/store/blob"
+)
+
+// Blobs is the blobstore.
+//
+// live, cond and bad are max-registers of a block: each is written with its own value as timestamp, so the greatest wins whatever the
+// order of arrival. live is the newest complete incarnation of the bytes, cond the newest condemned one, bad the newest damaged one. A block is
+// usable when live is greater than both.
+//
+// Invariant (I4): if a holder that Put or Hold served is not released, its blocks can be read. The writer first writes its reference at quorum
+// and only then reads the registers; the sweeper first writes cond at ALL and only then reads the references at ALL. So either the
+// sweeper sees the reference and stops, or the writer sees cond and writes a newer incarnation, which the sweeper's deletion, carrying the older
+// timestamp, cannot hit however late it comes. No clock decides: the next incarnation grows from the registers read.
+//
+// Holders are fresh ids that are never used twice, so their rows are written with timestamp 1 and removed with timestamp 2.
+type Blobs struct {
+	s     *Session
+	clock interface{ Now() time.Time }
+	chunk int // bytes of payload in one row
+}
+
+// Sizes of the blobstore.
+const (
+	chunkDefault = 256 << 10
+	inFlight     = 12 // statements of one operation at a time
+	lanes        = 8  // partitions that one holder's list of blocks is spread over
+)
+
+// NewBlobs puts a blobstore on a session whose schema was checked.
+func NewBlobs(s *Session, clock interface{ Now() time.Time }) *Blobs {
+	return &Blobs{s: s, clock: clock, chunk: chunkDefault}
+}
+
+var _ interface {
+	blob.Store
+	blob.Quarantiner
+} = (*Blobs)(nil)
+
+// BlobSchema is the blobstore's; every row is written with explicit timestamps.
+func BlobSchema() Schema {
+	return Schema{Store: "blobstore", Migrations: [][]string{{
+		`CREATE TABLE IF NOT EXISTS %k.block (hash blob, account text, holder uuid,
+			live bigint static, cond bigint static, bad bigint static, size int static, PRIMARY KEY (hash, account, holder))`,
+		`CREATE TABLE IF NOT EXISTS %k.chunk (hash blob, i int, bad bigint static, inc bigint, size int, crc int, data blob, PRIMARY KEY (hash, i))
+			WITH compression = {'enabled': false}
+			AND caching = {'keys': 'NONE', 'rows_per_partition': 'NONE'}
+			AND compaction = {'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'T8'}`,
+		`CREATE TABLE IF NOT EXISTS %k.holder (holder uuid PRIMARY KEY, account text)`,
+		`CREATE TABLE IF NOT EXISTS %k.holder_block (holder uuid, lane int, hash blob, PRIMARY KEY ((holder, lane), hash))`,
+		`CREATE TABLE IF NOT EXISTS %k.sweep (lane int, hash blob, mark uuid, PRIMARY KEY (lane, hash, mark)) WITH gc_grace_seconds = 0`,
+		`CREATE TABLE IF NOT EXISTS %k.quarantine (one int, hash blob, inc bigint, PRIMARY KEY (one, hash))`,
+	}}}
+}
+
+var (
+	addHolder      = statement{`INSERT INTO %k.holder (holder, account) VALUES (?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
+	addHolderBlock = statement{`INSERT INTO %k.holder_block (holder, lane, hash) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
+	addReference   = statement{`INSERT INTO %k.block (hash, account, holder) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
+	dropReference  = statement{`DELETE FROM %k.block USING TIMESTAMP 2 WHERE hash = ? AND account = ? AND holder = ?`, plainWrite, gocql.LocalQuorum}
+	dropHolderList = statement{`DELETE FROM %k.holder_block USING TIMESTAMP 2 WHERE holder = ? AND lane = ?`, plainWrite, gocql.LocalQuorum}
+	dropHolder     = statement{`DELETE FROM %k.holder USING TIMESTAMP 2 WHERE holder = ?`, plainWrite, gocql.LocalQuorum}
+	getHolder      = statement{`SELECT account FROM %k.holder WHERE holder = ?`, pointRead, gocql.LocalQuorum}
+	listHolder     = statement{`SELECT hash FROM %k.holder_block WHERE holder = ? AND lane = ?`, sliceRead, gocql.LocalQuorum}
+	walkHolders    = statement{`SELECT holder, account FROM %k.holder WHERE token(holder) > token(?)`, ringScan, gocql.LocalQuorum}
+	walkHoldersAll = statement{`SELECT holder, account FROM %k.holder`, ringScan, gocql.LocalQuorum}
+
+	getRegisters = statement{`SELECT live, cond, bad, size FROM %k.block WHERE hash = ? LIMIT 1`, pointRead, gocql.LocalQuorum}
+	setLive      = statement{`UPDATE %k.block USING TIMESTAMP ? SET live = ?, size = ? WHERE hash = ?`, plainWrite, gocql.LocalQuorum}
+	setCondemned = statement{`UPDATE %k.block USING TIMESTAMP ? SET cond = ? WHERE hash = ?`, plainWrite, gocql.All}
+	setBad       = statement{`UPDATE %k.block USING TIMESTAMP ? SET bad = ? WHERE hash = ?`, plainWrite, gocql.LocalQuorum}
+	anyReference = statement{`SELECT holder FROM %k.block WHERE hash = ? AND account >= '' LIMIT 1`, sliceRead, gocql.LocalQuorum}
+	lookAtAll    = statement{`SELECT holder FROM %k.block WHERE hash = ? AND account >= '' LIMIT 1`, sliceRead, gocql.All}
+	heldBy       = statement{`SELECT holder FROM %k.block WHERE hash = ? AND account = ? LIMIT 1`, sliceRead, gocql.LocalQuorum}
+	walkBlocks   = statement{`SELECT DISTINCT hash, live, cond, bad, size FROM %k.block WHERE token(hash) > token(?)`, ringScan, gocql.LocalQuorum}
+	walkBlocksA  = statement{`SELECT DISTINCT hash, live, cond, bad, size FROM %k.block`, ringScan, gocql.LocalQuorum}
+
+	putChunk    = statement{`INSERT INTO %k.chunk (hash, i, inc, size, crc, data) VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
+	getChunks   = statement{`SELECT i, inc, bad, size, crc, data FROM %k.chunk WHERE hash = ? AND i >= ? AND i <= ?`, sliceRead, gocql.LocalQuorum}
+	setChunkBad = statement{`UPDATE %k.chunk USING TIMESTAMP ? SET bad = ? WHERE hash = ?`, plainWrite, gocql.LocalQuorum}
+	dropChunks  = statement{`DELETE FROM %k.chunk USING TIMESTAMP ? WHERE hash = ?`, plainWrite, gocql.LocalQuorum}
+
+	addSweep  = statement{`INSERT INTO %k.sweep (lane, hash, mark) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
+	dropSweep = statement{`DELETE FROM %k.sweep USING TIMESTAMP 2 WHERE lane = ? AND hash = ? AND mark = ?`, plainWrite, gocql.LocalQuorum}
+	listSweep = statement{`SELECT hash, mark FROM %k.sweep WHERE lane = ? AND hash > ?`, sliceRead, gocql.LocalQuorum}
+
+	addBad   = statement{`INSERT INTO %k.quarantine (one, hash, inc) VALUES (0, ?, ?) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
+	listBad  = statement{`SELECT hash, inc FROM %k.quarantine WHERE one = 0`, sliceRead, gocql.LocalQuorum}
+	clearBad = statement{`DELETE FROM %k.quarantine USING TIMESTAMP ? WHERE one = 0 AND hash = ?`, plainWrite, gocql.LocalQuorum}
+)
+
+// registers are the state of a block.
+type registers struct {
+	live, cond, bad int64
+	size            int
+}
+
+func (r registers) usable() bool { return r.live > r.cond && r.live > r.bad }
+
+// next is the incarnation that a new writer takes: greater than everything that was read.
+func (r registers) next(now time.Time) int64 {
+	return max(now.UnixMicro(), r.live+1, r.cond+1, r.bad+1)
+}
+
+func (b *Blobs) registers(ctx context.Context, id block.ID) (registers, error) {
+	var r registers
+	_, err := b.s.one(ctx, getRegisters, []any{id[:]}, &r.live, &r.cond, &r.bad, &r.size)
+	return r, err
+}
+
+// refer writes h's references to the ids: the holder and its list, by which Release finds them, and the reference itself. It
+// returns when all are at quorum; only then may the registers be read.
+func (b *Blobs) refer(ctx context.Context, h blob.Hold, ids []block.ID) error {
+	g, ctx := limited(ctx)
+	holder := gocql.UUID(h.Holder)
+	g.Go(func() error { return b.s.exec(ctx, addHolder, holder, string(h.Account)) })
+	for _, id := range ids {
+		g.Go(func() error { return b.s.exec(ctx, addHolderBlock, holder, laneOf(id), id[:]) })
+		g.Go(func() error { return b.s.exec(ctx, addReference, id[:], string(h.Account), holder) })
+	}
+	return g.Wait()
+}
+
+func laneOf(id block.ID) int { return int(id[0]) % lanes }
+
+func limited(ctx context.Context) (*errgroup.Group, context.Context) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(inFlight)
+	return g, ctx
+}
+
+// Put holds a block and stores its bytes unless they are there; see blob.Store.
+func (b *Blobs) Put(ctx context.Context, h blob.Hold, id block.ID, data []byte) error {
+	const op = "cassandra.Blobs.Put"
+	if id == block.Empty {
+		return nil
+	}
+	if len(data) == 0 || len(data) > block.SizeMax || data[len(data)-1] == 0 {
+		return errs.E(op, errs.Invalid, errs.Block, id.String())
+	}
+	if err := b.refer(ctx, h, []block.ID{id}); err != nil {
+		return fail(op, err)
+	}
+	r, err := b.registers(ctx, id)
+	if err != nil || r.usable() {
+		return fail(op, err)
+	}
+	return fail(op, b.write(ctx, id, data, r))
+}
+
+// write stores a new incarnation: all chunks at quorum, then live.
+func (b *Blobs) write(ctx context.Context, id block.ID, data []byte, r registers) error {
+	inc := r.next(b.clock.Now())
+	g, gctx := limited(ctx)
+	for i := 0; i*b.chunk < len(data); i++ {
+		piece := data[i*b.chunk : min((i+1)*b.chunk, len(data))]
+		g.Go(func() error {
+			return b.s.exec(gctx, putChunk, id[:], i, inc, len(data), int32(crc32.Checksum(piece, castagnoli())), piece, inc)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := b.s.exec(ctx, setLive, inc, inc, len(data), id[:]); err != nil {
+		return err
+	}
+	if r.bad > 0 && r.bad >= r.live {
+		return b.s.exec(ctx, clearBad, inc, id[:])
+	}
+	return nil
+}
+
+// Hold holds blocks without bytes; see blob.Store.
+func (b *Blobs) Hold(ctx context.Context, h blob.Hold, ids []block.ID) ([]block.ID, error) {
+	const op = "cassandra.Blobs.Hold"
+	ids = distinct(ids)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	if err := b.refer(ctx, h, ids); err != nil {
+		return nil, fail(op, err)
+	}
+	states, err := b.states(ctx, ids)
+	if err != nil {
+		return nil, fail(op, err)
+	}
+	var missing []block.ID
+	for i, r := range states {
+		if !r.usable() {
+			missing = append(missing, ids[i])
+		}
+	}
+	return missing, nil
+}
+
+// distinct keeps the first of each id and leaves out block.Empty.
+func distinct(ids []block.ID) []block.ID {
+	seen := make(map[block.ID]bool, len(ids))
+	out := make([]block.ID, 0, len(ids))
+	for _, id := range ids {
+		if id != block.Empty && !seen[id] {
+			seen[id] = true
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func (b *Blobs) states(ctx context.Context, ids []block.ID) ([]registers, error) {
+	out := make([]registers, len(ids))
+	g, ctx := limited(ctx)
+	for i, id := range ids {
+		g.Go(func() (err error) { out[i], err = b.registers(ctx, id); return err })
+	}
+	return out, g.Wait()
+}
+
+// Sync has nothing to do but to tell of a closed session: every write was acknowledged by a quorum.
+func (b *Blobs) Sync(context.Context) error {
+	if b.s.cql.Closed() {
+		return errs.E("cassandra.Blobs.Sync", errs.Closed, errs.Store, "")
+	}
+	return nil
+}
+
+// Release drops the references of holders; see blob.Store. The order lets it be repeated after a crash: candidates for the
+// sweep first, then references, then the list that names them, then the holder.
+func (b *Blobs) Release(ctx context.Context, holders []block.Holder) error {
+	const op = "cassandra.Blobs.Release"
+	for _, h := range holders {
+		if err := b.release(ctx, gocql.UUID(h)); err != nil {
+			return fail(op, err)
+		}
+	}
+	return nil
+}
+
+func (b *Blobs) release(ctx context.Context, holder gocql.UUID) error {
+	var account string
+	found, err := b.s.one(ctx, getHolder, []any{holder}, &account)
+	if err != nil || !found {
+		return err
+	}
+	for lane := range lanes {
+		any, err := b.releaseLane(ctx, holder, account, lane)
+		if err != nil {
+			return err
+		}
+		if any {
+			if err := b.s.exec(ctx, dropHolderList, holder, lane); err != nil {
+				return err
+			}
+		}
+	}
+	return b.s.exec(ctx, dropHolder, holder)
+}
+
+func (b *Blobs) releaseLane(ctx context.Context, holder gocql.UUID, account string, lane int) (any bool, err error) {
+	iter := b.s.query(listHolder, holder, lane).PageSize(500).IterContext(ctx)
+	g, gctx := limited(ctx)
+	for hash := []byte(nil); iter.Scan(&hash); hash = nil {
+		any = true
+		h := hash
+		g.Go(func() error {
+			if err := b.s.exec(gctx, addSweep, int(h[0]), h, holder); err != nil {
+				return err
+			}
+			return b.s.exec(gctx, dropReference, h, account, holder)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		_ = iter.Close()
+		return any, err
+	}
+	return any, iter.Close()
+}
+
+// Stat tells which blocks are stored; see blob.Store.
+func (b *Blobs) Stat(ctx context.Context, ids []block.ID, found func(block.ID, int64)) error {
+	ids, empty := withoutEmpty(ids)
+	states, err := b.states(ctx, ids)
+	if err != nil {
+		return fail("cassandra.Blobs.Stat", err)
+	}
+	if empty {
+		found(block.Empty, 0)
+	}
+	for i, r := range states {
+		if r.usable() {
+			found(ids[i], int64(r.size))
+		}
+	}
+	return nil
+}
+
+func withoutEmpty(ids []block.ID) (rest []block.ID, empty bool) {
+	for _, id := range ids {
+		empty = empty || id == block.Empty
+	}
+	return distinct(ids), empty
+}
+
+// Held tells which blocks an account holds; see blob.Store.
+func (b *Blobs) Held(ctx context.Context, account naming.AccountID, ids []block.ID) ([]bool, error) {
+	held := make([]bool, len(ids))
+	g, ctx := limited(ctx)
+	for i, id := range ids {
+		if id == block.Empty {
+			held[i] = true
+			continue
+		}
+		g.Go(func() error {
+			var holder gocql.UUID
+			found, err := b.s.one(ctx, heldBy, []any{id[:], string(account)}, &holder)
+			if err != nil || !found {
+				return err
+			}
+			r, err := b.registers(ctx, id)
+			held[i] = r.usable()
+			return err
+		})
+	}
+	return held, fail("cassandra.Blobs.Held", g.Wait())
+}
+
+// Close ends the session.
+func (b *Blobs) Close() error {
+	b.s.Close()
+	return nil
+}
+
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }

@@ -1,0 +1,206 @@
+package cassandra
+
+import (
+	"context"
+	"time"
+
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
+
+	"pithos/internal/block"
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/store/blob"
+)
+
+// Sweep deletes blocks that nobody holds; see blob.Store. It follows the candidates that Release left, in the order of ids. Marks and
+// looks need every replica: with one down it fails with Busy and changes nothing that matters; serving goes on.
+func (b *Blobs) Sweep(ctx context.Context, now time.Time, budget blob.Budget, after *block.ID) (blob.SweepReport, *block.ID, error) {
+	const op = "cassandra.Blobs.Sweep"
+	limit := orDefault(budget.Blocks, 1000)
+	var report blob.SweepReport
+	var from block.ID
+	start := []byte{}
+	if after != nil {
+		from, start = *after, after[:]
+	}
+	for lane := int(from[0]); lane < 256; lane++ {
+		ids, marks, err := b.candidates(ctx, lane, start, limit-report.Examined)
+		if err != nil {
+			return report, nil, fail(op, err)
+		}
+		for i, id := range ids {
+			report.Examined++
+			done, err := b.sweepOne(ctx, now, budget.Grace, id, &report)
+			if err != nil {
+				return report, nil, fail(op, err)
+			}
+			for _, mark := range marks[i] {
+				if !done {
+					break
+				}
+				if err := b.s.exec(ctx, dropSweep, lane, id[:], mark); err != nil {
+					return report, nil, fail(op, err)
+				}
+			}
+		}
+		if report.Examined >= limit {
+			return report, &ids[len(ids)-1], nil
+		}
+		start = []byte{}
+	}
+	return report, nil, nil
+}
+
+// candidates lists distinct ids of a lane with their marks, at most limit.
+func (b *Blobs) candidates(ctx context.Context, lane int, start []byte, limit int) (ids []block.ID, marks [][]gocql.UUID, err error) {
+	iter := b.s.query(listSweep, lane, start).PageSize(500).IterContext(ctx)
+	var mark gocql.UUID
+	for hash := []byte(nil); iter.Scan(&hash, &mark); hash = nil {
+		id := block.ID(hash)
+		if n := len(ids); n > 0 && ids[n-1] == id {
+			marks[n-1] = append(marks[n-1], mark)
+			continue
+		}
+		if len(ids) == limit {
+			break
+		}
+		ids, marks = append(ids, id), append(marks, []gocql.UUID{mark})
+	}
+	return ids, marks, iter.Close()
+}
+
+// sweepOne takes the four steps for one block; done says that it need not be looked at again until another reference goes.
+func (b *Blobs) sweepOne(ctx context.Context, now time.Time, grace time.Duration, id block.ID, report *blob.SweepReport) (done bool, err error) {
+	var holder gocql.UUID
+	referenced, err := b.s.one(ctx, anyReference, []any{id[:]}, &holder)
+	if err != nil || referenced {
+		return referenced, err
+	}
+	r, err := b.registers(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	mark := max(r.live, r.bad)
+	if mark == 0 {
+		return b.sweepOrphan(ctx, id)
+	}
+	if r.live <= r.cond { // condemned before: repeat the deletion, which may have been lost
+		return true, b.s.exec(ctx, dropChunks, r.cond, id[:])
+	}
+	if now.Sub(time.UnixMicro(r.live)) < grace {
+		report.Young++
+		return false, nil
+	}
+	if err := b.s.exec(ctx, setCondemned, mark, mark, id[:]); err != nil {
+		return false, err
+	}
+	if referenced, err = b.s.one(ctx, lookAtAll, []any{id[:]}, &holder); err != nil || referenced {
+		return referenced, err // cond stays: later writers send the bytes again, which is safe
+	}
+	if err := b.s.exec(ctx, dropChunks, mark, id[:]); err != nil {
+		return false, err
+	}
+	if r.bad > 0 {
+		if err := b.s.exec(ctx, clearBad, mark, id[:]); err != nil {
+			return false, err
+		}
+	}
+	report.Deleted++
+	report.Bytes += int64(r.size)
+	return true, nil
+}
+
+// sweepOrphan removes chunks that a writer left before it could set live. The newest incarnation among them is the mark.
+func (b *Blobs) sweepOrphan(ctx context.Context, id block.ID) (bool, error) {
+	iter := b.s.query(orphanChunks, id[:]).IterContext(ctx)
+	var inc, newest int64
+	for iter.Scan(&inc) {
+		newest = max(newest, inc)
+	}
+	if err := iter.Close(); err != nil || newest == 0 {
+		return err == nil, err
+	}
+	if err := b.s.exec(ctx, setCondemned, newest, newest, id[:]); err != nil {
+		return false, err
+	}
+	var holder gocql.UUID
+	referenced, err := b.s.one(ctx, lookAtAll, []any{id[:]}, &holder)
+	if err != nil || referenced {
+		return referenced, err
+	}
+	return true, b.s.exec(ctx, dropChunks, newest, id[:])
+}
+
+var orphanChunks = statement{`SELECT inc FROM %k.chunk WHERE hash = ?`, sliceRead, gocql.LocalQuorum}
+
+// Walk visits the stored blocks in the order of the ring; see blob.Store.
+func (b *Blobs) Walk(ctx context.Context, after *block.ID, fn func(blob.Info) bool) error {
+	const op = "cassandra.Blobs.Walk"
+	q := b.s.query(walkBlocksA)
+	if after != nil {
+		q = b.s.query(walkBlocks, after[:])
+	}
+	iter := q.PageSize(500).IterContext(ctx)
+	var r registers
+	for hash := []byte(nil); iter.Scan(&hash, &r.live, &r.cond, &r.bad, &r.size); hash, r = nil, (registers{}) {
+		if !r.usable() {
+			continue
+		}
+		var holder gocql.UUID
+		held, err := b.s.one(ctx, anyReference, []any{hash}, &holder)
+		if err != nil {
+			_ = iter.Close()
+			return fail(op, err)
+		}
+		if !fn(blob.Info{ID: block.ID(hash), Stored: int64(r.size), Held: held}) {
+			break
+		}
+	}
+	return fail(op, iter.Close())
+}
+
+// WalkHolders visits the holders in the order of the ring; see blob.Store.
+func (b *Blobs) WalkHolders(ctx context.Context, after block.Holder, fn func(block.Holder, naming.AccountID) bool) error {
+	q := b.s.query(walkHoldersAll)
+	if !after.IsZero() {
+		q = b.s.query(walkHolders, gocql.UUID(after))
+	}
+	iter := q.PageSize(500).IterContext(ctx)
+	var holder gocql.UUID
+	var account string
+	for iter.Scan(&holder, &account) {
+		if !fn(block.Holder(holder), naming.AccountID(account)) {
+			break
+		}
+	}
+	return fail("cassandra.Blobs.WalkHolders", iter.Close())
+}
+
+// Quarantine marks the present incarnation as damaged; see blob.Quarantiner.
+func (b *Blobs) Quarantine(ctx context.Context, id block.ID) error {
+	const op = "cassandra.Blobs.Quarantine"
+	r, err := b.registers(ctx, id)
+	switch {
+	case err != nil:
+		return fail(op, err)
+	case r.live == 0 || r.live <= r.cond:
+		return errs.E(op, errs.NotFound, errs.Block, id.String())
+	}
+	for _, st := range []statement{setChunkBad, setBad} {
+		if err := b.s.exec(ctx, st, r.live, r.live, id[:]); err != nil {
+			return fail(op, err)
+		}
+	}
+	return fail(op, b.s.exec(ctx, addBad, id[:], r.live, r.live))
+}
+
+// Quarantined lists the damaged blocks; see blob.Quarantiner.
+func (b *Blobs) Quarantined(ctx context.Context) ([]block.ID, error) {
+	iter := b.s.query(listBad).PageSize(500).IterContext(ctx)
+	var out []block.ID
+	var inc int64
+	for hash := []byte(nil); iter.Scan(&hash, &inc); hash = nil {
+		out = append(out, block.ID(hash))
+	}
+	return out, fail("cassandra.Blobs.Quarantined", iter.Close())
+}

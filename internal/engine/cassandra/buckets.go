@@ -1,0 +1,326 @@
+package cassandra
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
+
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/store/bucket"
+)
+
+// Buckets is the bucketstore.
+//
+// Create writes in this order: index row (a hint), claim of the bucket name (LWT), container (LWT), and then looks whether the claim still
+// stands. A crash leaves at most a claim, or an index row, whose container does not exist.
+type Buckets struct {
+	s     *Session
+	clock interface{ Now() time.Time }
+}
+
+// claimSettles is how old a claim without a container must be before another account may take the name over: its
+// writer has long failed by then, and looks at the claim again anyway before it answers.
+const claimSettles = 10 * time.Minute
+
+// NewBuckets puts a bucketstore on a session whose schema was checked.
+func NewBuckets(s *Session, clock interface{ Now() time.Time }) *Buckets {
+	return &Buckets{s: s, clock: clock}
+}
+
+var _ bucket.Store = (*Buckets)(nil)
+
+var (
+	getBucket     = statement{`SELECT account, container_name, container, claimed FROM %k.bucket WHERE name = ?`, pointRead, gocql.LocalQuorum}
+	claimBucket   = statement{`INSERT INTO %k.bucket (name, account, container_name, container, claimed) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS`, casWrite, gocql.LocalQuorum}
+	takeBucket    = statement{`UPDATE %k.bucket SET account = ?, container_name = ?, container = ?, claimed = ? WHERE name = ? IF container = ?`, casWrite, gocql.LocalQuorum}
+	releaseBucket = statement{`DELETE FROM %k.bucket WHERE name = ? IF container = ?`, casWrite, gocql.LocalQuorum}
+
+	getContainer    = statement{`SELECT container, bucket, region, created, config, revision, writer FROM %k.container WHERE account = ? AND name = ?`, pointRead, gocql.LocalQuorum}
+	addContainer    = statement{`INSERT INTO %k.container (account, name, container, bucket, region, created, config, revision, writer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS`, casWrite, gocql.LocalQuorum}
+	updateContainer = statement{`UPDATE %k.container SET config = ?, revision = ?, writer = ? WHERE account = ? AND name = ? IF container = ? AND revision = ?`, casWrite, gocql.LocalQuorum}
+	removeContainer = statement{`DELETE FROM %k.container WHERE account = ? AND name = ? IF container = ? AND revision = ?`, casWrite, gocql.LocalQuorum}
+
+	addListed    = statement{`INSERT INTO %k.account_container (account, name, container) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
+	removeListed = statement{`DELETE FROM %k.account_container USING TIMESTAMP 2 WHERE account = ? AND name = ? AND container = ?`, plainWrite, gocql.LocalQuorum}
+	listListed   = statement{`SELECT name, container FROM %k.account_container WHERE account = ? AND name > ?`, sliceRead, gocql.LocalQuorum}
+)
+
+// row is a container as stored, with who wrote it last.
+type containerRow struct {
+	bucket.Container
+	writer gocql.UUID
+}
+
+func (b *Buckets) container(ctx context.Context, level gocql.Consistency, account naming.AccountID, name naming.ContainerName) (containerRow, bool, error) {
+	row := containerRow{Container: bucket.Container{Account: account, Name: name}}
+	var id gocql.UUID
+	var claimed, region string
+	var created, revision int64
+	var config []byte
+	found, err := b.s.serially(ctx, getContainer, level, []any{string(account), string(name)}, &id, &claimed, &region, &created, &config, &revision, &row.writer)
+	if err != nil || !found {
+		return row, false, err
+	}
+	row.ID, row.Bucket, row.Region = naming.ContainerID(id), naming.BucketName(claimed), region
+	row.Created, row.Revision = time.UnixMicro(created).UTC(), bucket.Revision(revision)
+	if err := json.Unmarshal(config, &row.Config); err != nil {
+		return row, false, errs.Wrap("cassandra.Buckets", errs.Corrupt, err)
+	}
+	return row, true, nil
+}
+
+// Create makes the container and claims its name; see bucket.Store.
+func (b *Buckets) Create(ctx context.Context, c bucket.Container) (bucket.Container, error) {
+	const op = "cassandra.Buckets.Create"
+	c.Revision, c.Created = 1, c.Created.Truncate(time.Microsecond).UTC()
+	if _, found, err := b.container(ctx, gocql.Serial, c.Account, c.Name); err != nil {
+		return bucket.Container{}, fail(op, err)
+	} else if found {
+		return bucket.Container{}, errs.E(op, errs.Exists, errs.Container, string(c.Name))
+	}
+	if err := b.s.exec(ctx, addListed, string(c.Account), string(c.Name), gocql.UUID(c.ID)); err != nil {
+		return bucket.Container{}, fail(op, err)
+	}
+	if err := b.claim(ctx, c); err != nil {
+		_ = b.s.exec(ctx, removeListed, string(c.Account), string(c.Name), gocql.UUID(c.ID)) // a hint only
+		return bucket.Container{}, err
+	}
+	added, err := b.add(ctx, c)
+	switch {
+	case err != nil:
+		return bucket.Container{}, fail(op, err)
+	case !added:
+		b.unclaim(ctx, c)
+		return bucket.Container{}, errs.E(op, errs.Exists, errs.Container, string(c.Name))
+	}
+	if c.Bucket == "" {
+		return c, nil
+	}
+	// The claim may have been taken over if this call was stalled for long: then the container must not stand with its name.
+	owner, err := b.owner(ctx, c.Bucket)
+	if err != nil {
+		return bucket.Container{}, fail(op, err)
+	}
+	if owner.container != c.ID {
+		if _, err := b.remove(ctx, c); err != nil {
+			return bucket.Container{}, fail(op, err)
+		}
+		return bucket.Container{}, taken(op, c.Bucket, owner.account)
+	}
+	return c, nil
+}
+
+// claim takes the bucket name for c.
+func (b *Buckets) claim(ctx context.Context, c bucket.Container) error {
+	const op = "cassandra.Buckets.claim"
+	if c.Bucket == "" {
+		return nil
+	}
+	now := b.clock.Now()
+	id := gocql.UUID(c.ID)
+	mine := func() (bool, bool, error) {
+		o, err := b.owner(ctx, c.Bucket)
+		return o.container == c.ID, true, err
+	}
+	claimed, err := b.s.cas(ctx, claimBucket, gocql.Serial, []any{string(c.Bucket), string(c.Account), string(c.Name), id, now}, mine)
+	if err != nil || claimed {
+		return fail(op, err)
+	}
+	present, err := b.owner(ctx, c.Bucket)
+	if err != nil {
+		return fail(op, err)
+	}
+	held, found, err := b.container(ctx, gocql.Serial, present.account, present.name)
+	switch {
+	case err != nil:
+		return fail(op, err)
+	case found && held.ID == present.container,
+		present.account != c.Account && now.Sub(present.claimed) < claimSettles:
+		return taken(op, c.Bucket, present.account)
+	}
+	claimed, err = b.s.cas(ctx, takeBucket, gocql.Serial,
+		[]any{string(c.Account), string(c.Name), id, now, string(c.Bucket), gocql.UUID(present.container)}, mine)
+	if err == nil && !claimed {
+		return taken(op, c.Bucket, present.account)
+	}
+	return fail(op, err)
+}
+
+func (b *Buckets) unclaim(ctx context.Context, c bucket.Container) {
+	if c.Bucket != "" {
+		// If it fails, the claim stands without a container and is taken over by whoever comes next.
+		_, _ = b.s.cas(ctx, releaseBucket, gocql.Serial, []any{string(c.Bucket), gocql.UUID(c.ID)}, func() (bool, bool, error) { return true, true, nil })
+	}
+	_ = b.s.exec(ctx, removeListed, string(c.Account), string(c.Name), gocql.UUID(c.ID))
+}
+
+func (b *Buckets) add(ctx context.Context, c bucket.Container) (bool, error) {
+	config, err := json.Marshal(c.Config)
+	if err != nil {
+		return false, err
+	}
+	args := []any{
+		string(c.Account), string(c.Name), gocql.UUID(c.ID), string(c.Bucket), c.Region, c.Created.UnixMicro(), config,
+		int64(c.Revision), gocql.UUID(c.ID),
+	}
+	return b.s.cas(ctx, addContainer, gocql.Serial, args, func() (bool, bool, error) {
+		row, found, err := b.container(ctx, gocql.Serial, c.Account, c.Name)
+		return found && row.ID == c.ID, true, err
+	})
+}
+
+// claimant is who has a bucket name.
+type claimant struct {
+	account   naming.AccountID
+	name      naming.ContainerName
+	container naming.ContainerID
+	claimed   time.Time
+}
+
+// owner reads a claim at serial consistency.
+func (b *Buckets) owner(ctx context.Context, name naming.BucketName) (claimant, error) {
+	return b.ownerAt(ctx, gocql.Serial, name)
+}
+
+func (b *Buckets) ownerAt(ctx context.Context, level gocql.Consistency, name naming.BucketName) (claimant, error) {
+	var o claimant
+	var account, container string
+	var id gocql.UUID
+	_, err := b.s.serially(ctx, getBucket, level, []any{string(name)}, &account, &container, &id, &o.claimed)
+	o.account, o.name, o.container = naming.AccountID(account), naming.ContainerName(container), naming.ContainerID(id)
+	return o, err
+}
+
+// Lookup finds a container; see bucket.Store.
+func (b *Buckets) Lookup(ctx context.Context, account naming.AccountID, name naming.ContainerName) (bucket.Container, error) {
+	const op = "cassandra.Buckets.Lookup"
+	row, found, err := b.container(ctx, gocql.LocalQuorum, account, name)
+	switch {
+	case err != nil:
+		return bucket.Container{}, fail(op, err)
+	case !found:
+		return bucket.Container{}, errs.E(op, errs.NotFound, errs.Container, string(name))
+	}
+	return row.Container, nil
+}
+
+// Resolve finds the container behind a global name; see bucket.Store.
+func (b *Buckets) Resolve(ctx context.Context, name naming.BucketName) (bucket.Container, error) {
+	const op = "cassandra.Buckets.Resolve"
+	o, err := b.ownerAt(ctx, gocql.LocalQuorum, name)
+	if err != nil {
+		return bucket.Container{}, fail(op, err)
+	}
+	if o.container != (naming.ContainerID{}) {
+		row, found, err := b.container(ctx, gocql.LocalQuorum, o.account, o.name)
+		if err != nil {
+			return bucket.Container{}, fail(op, err)
+		}
+		if found && row.ID == o.container {
+			return row.Container, nil
+		}
+	}
+	return bucket.Container{}, errs.E(op, errs.NotFound, errs.Bucket, string(name))
+}
+
+// Update replaces the configuration; see bucket.Store.
+func (b *Buckets) Update(ctx context.Context, c bucket.Container) (bucket.Container, error) {
+	const op = "cassandra.Buckets.Update"
+	config, err := json.Marshal(c.Config)
+	if err != nil {
+		return bucket.Container{}, errs.Wrap(op, errs.Internal, err)
+	}
+	writer := gocql.MustRandomUUID()
+	args := []any{config, int64(c.Revision) + 1, writer, string(c.Account), string(c.Name), gocql.UUID(c.ID), int64(c.Revision)}
+	applied, err := b.s.cas(ctx, updateContainer, gocql.Serial, args, func() (bool, bool, error) {
+		row, found, err := b.container(ctx, gocql.Serial, c.Account, c.Name)
+		if !found || row.ID != c.ID || err != nil {
+			return false, err == nil, err
+		}
+		// A later writer hides whether ours came before it; only then is the outcome unknown.
+		return row.writer == writer, row.writer == writer || row.Revision <= c.Revision, nil
+	})
+	if err != nil {
+		return bucket.Container{}, fail(op, err)
+	}
+	row, found, err := b.container(ctx, gocql.Serial, c.Account, c.Name)
+	switch {
+	case err != nil:
+		return bucket.Container{}, fail(op, err)
+	case !found:
+		return bucket.Container{}, errs.E(op, errs.NotFound, errs.Container, string(c.Name))
+	case !applied:
+		return bucket.Container{}, errs.E(op, errs.Conflict, errs.Container, string(c.Name))
+	}
+	stored := row.Container
+	stored.Config, stored.Revision = c.Config, c.Revision+1
+	return stored, nil
+}
+
+// Remove forgets the container and frees its name; see bucket.Store.
+func (b *Buckets) Remove(ctx context.Context, c bucket.Container) error {
+	const op = "cassandra.Buckets.Remove"
+	row, found, err := b.container(ctx, gocql.Serial, c.Account, c.Name)
+	switch {
+	case err != nil:
+		return fail(op, err)
+	case !found:
+		return errs.E(op, errs.NotFound, errs.Container, string(c.Name))
+	}
+	c.Bucket = row.Bucket
+	removed, err := b.remove(ctx, c)
+	switch {
+	case err != nil:
+		return fail(op, err)
+	case !removed:
+		return errs.E(op, errs.Conflict, errs.Container, string(c.Name))
+	}
+	return nil
+}
+
+func (b *Buckets) remove(ctx context.Context, c bucket.Container) (bool, error) {
+	removed, err := b.s.cas(ctx, removeContainer, gocql.Serial,
+		[]any{string(c.Account), string(c.Name), gocql.UUID(c.ID), int64(c.Revision)},
+		func() (bool, bool, error) {
+			row, found, err := b.container(ctx, gocql.Serial, c.Account, c.Name)
+			return !found || row.ID != c.ID, true, err
+		})
+	if err != nil || !removed {
+		return removed, err
+	}
+	b.unclaim(ctx, c)
+	return true, nil
+}
+
+// Containers lists an account; see bucket.Store.
+func (b *Buckets) Containers(ctx context.Context, account naming.AccountID, after naming.ContainerName, fn func(bucket.Container) bool) error {
+	const op = "cassandra.Buckets.Containers"
+	iter := b.s.query(listListed, string(account), string(after)).PageSize(200).IterContext(ctx)
+	var name string
+	var id gocql.UUID
+	for iter.Scan(&name, &id) {
+		row, found, err := b.container(ctx, gocql.LocalQuorum, account, naming.ContainerName(name))
+		if err != nil {
+			_ = iter.Close()
+			return fail(op, err)
+		}
+		if found && row.ID == naming.ContainerID(id) && !fn(row.Container) {
+			break
+		}
+	}
+	return fail(op, iter.Close())
+}
+
+// Close ends the session.
+func (b *Buckets) Close() error {
+	b.s.Close()
+	return nil
+}
+
+// taken says who has a bucket name.
+func taken(op string, name naming.BucketName, account naming.AccountID) error {
+	return errs.E(op, errs.Exists, errs.Bucket, string(name)).With(&bucket.Taken{Name: name, Account: account})
+}

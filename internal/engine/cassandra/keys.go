@@ -1,0 +1,273 @@
+package cassandra
+
+import (
+	"context"
+	"encoding/json"
+
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
+
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/store/key"
+)
+
+// Keys is the keystore. Accounts, users and access keys are JSON records under LWT. "listed" is an index of ids by kind and
+// owner: a row is written before its record and never removed, so no clock has a say in it; every reader checks it against the record.
+type Keys struct{ s *Session }
+
+// NewKeys puts a keystore on a session whose schema was checked.
+func NewKeys(s *Session) *Keys { return &Keys{s: s} }
+
+var _ key.Store = (*Keys)(nil)
+
+// table is one of the record tables.
+type table struct {
+	thing              errs.Thing
+	get, add, put, del statement
+}
+
+func recordTable(name string, thing errs.Thing) table {
+	return table{
+		thing: thing,
+		get:   statement{`SELECT rec, revision, writer FROM %k.` + name + ` WHERE id = ?`, pointRead, gocql.LocalQuorum},
+		add:   statement{`INSERT INTO %k.` + name + ` (id, rec, revision, writer) VALUES (?, ?, ?, ?) IF NOT EXISTS`, casWrite, gocql.LocalQuorum},
+		put:   statement{`UPDATE %k.` + name + ` SET rec = ?, revision = ?, writer = ? WHERE id = ? IF revision = ?`, casWrite, gocql.LocalQuorum},
+		del:   statement{`DELETE FROM %k.` + name + ` WHERE id = ? IF EXISTS`, casWrite, gocql.LocalQuorum},
+	}
+}
+
+var (
+	accounts   = recordTable("account", errs.Account)
+	users      = recordTable("app_user", errs.User)
+	accessKeys = recordTable("access_key", errs.Key)
+
+	getCanonical = statement{`SELECT account FROM %k.canonical WHERE id = ?`, pointRead, gocql.LocalQuorum}
+	addCanonical = statement{`INSERT INTO %k.canonical (id, account) VALUES (?, ?) IF NOT EXISTS`, casWrite, gocql.LocalQuorum}
+	delCanonical = statement{`DELETE FROM %k.canonical WHERE id = ? IF account = ?`, casWrite, gocql.LocalQuorum}
+
+	addIndex  = statement{`INSERT INTO %k.listed (kind, owner, id) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
+	listIndex = statement{`SELECT id FROM %k.listed WHERE kind = ? AND owner = ? AND id > ?`, sliceRead, gocql.LocalQuorum}
+)
+
+// Kinds of index partitions.
+const (
+	byAccount = "account" // all accounts; owner ""
+	byUser    = "user"    // all users (owner ""), or those of an account
+	byKey     = "key"     // access keys of a user
+	byEmail   = "email"   // accounts that have, or had, an e-mail address
+)
+
+// record is a record as read.
+type record struct {
+	rec      []byte
+	revision int64
+	writer   gocql.UUID
+}
+
+func (k *Keys) read(ctx context.Context, t table, level gocql.Consistency, id string) (record, bool, error) {
+	var r record
+	found, err := k.s.serially(ctx, t.get, level, []any{id}, &r.rec, &r.revision, &r.writer)
+	return r, found, err
+}
+
+// find reads and decodes a record.
+func find[T any](ctx context.Context, k *Keys, t table, id string) (T, error) {
+	const op = "cassandra.Keys"
+	var v T
+	r, found, err := k.read(ctx, t, gocql.LocalQuorum, id)
+	switch {
+	case err != nil:
+		return v, fail(op, err)
+	case !found:
+		return v, errs.E(op, errs.NotFound, t.thing, id)
+	}
+	return decode[T](r)
+}
+
+func decode[T any](r record) (T, error) {
+	var v T
+	if err := json.Unmarshal(r.rec, &v); err != nil {
+		return v, errs.Wrap("cassandra.Keys", errs.Corrupt, err)
+	}
+	return v, nil
+}
+
+// settleRecord tells by its mark whether a write took effect. A later writer hides whether ours came before it.
+func (k *Keys) settleRecord(ctx context.Context, t table, id string, writer gocql.UUID, before int64) func() (bool, bool, error) {
+	return func() (bool, bool, error) {
+		r, found, err := k.read(ctx, t, gocql.Serial, id)
+		if err != nil || !found {
+			return false, err == nil, err
+		}
+		return r.writer == writer, r.writer == writer || r.revision <= before, nil
+	}
+}
+
+// create writes a new record with revision 1, Exists when there is one.
+func (k *Keys) create(ctx context.Context, t table, id string, v any) error {
+	const op = "cassandra.Keys.Create"
+	rec, err := json.Marshal(v)
+	if err != nil {
+		return errs.Wrap(op, errs.Internal, err)
+	}
+	writer := gocql.MustRandomUUID()
+	added, err := k.s.cas(ctx, t.add, gocql.Serial, []any{id, rec, int64(1), writer}, k.settleRecord(ctx, t, id, writer, 0))
+	if err == nil && !added {
+		return errs.E(op, errs.Exists, t.thing, id)
+	}
+	return fail(op, err)
+}
+
+// replace writes v over the record with the revision, Conflict when it has another, NotFound when there is none.
+func (k *Keys) replace(ctx context.Context, t table, id string, revision uint64, v any) error {
+	const op = "cassandra.Keys.Update"
+	rec, err := json.Marshal(v)
+	if err != nil {
+		return errs.Wrap(op, errs.Internal, err)
+	}
+	writer := gocql.MustRandomUUID()
+	applied, err := k.s.cas(ctx, t.put, gocql.Serial, []any{rec, int64(revision) + 1, writer, id, int64(revision)},
+		k.settleRecord(ctx, t, id, writer, int64(revision)))
+	if err != nil || applied {
+		return fail(op, err)
+	}
+	_, found, err := k.read(ctx, t, gocql.Serial, id)
+	switch {
+	case err != nil:
+		return fail(op, err)
+	case !found:
+		return errs.E(op, errs.NotFound, t.thing, id)
+	}
+	return errs.E(op, errs.Conflict, t.thing, id)
+}
+
+// remove deletes a record, NotFound when there is none.
+func (k *Keys) remove(ctx context.Context, t table, id string) error {
+	const op = "cassandra.Keys.Remove"
+	gone, err := k.s.cas(ctx, t.del, gocql.Serial, []any{id}, func() (bool, bool, error) {
+		_, found, err := k.read(ctx, t, gocql.Serial, id)
+		return !found, true, err
+	})
+	if err == nil && !gone {
+		return errs.E(op, errs.NotFound, t.thing, id)
+	}
+	return fail(op, err)
+}
+
+// index adds rows (kind, owner, id).
+func (k *Keys) index(ctx context.Context, rows ...[3]string) error {
+	for _, r := range rows {
+		if err := k.s.exec(ctx, addIndex, r[0], r[1], r[2]); err != nil {
+			return fail("cassandra.Keys", err)
+		}
+	}
+	return nil
+}
+
+// walk reads an index and calls fn with each record that stands.
+func walk[T any](ctx context.Context, k *Keys, t table, kind, owner, after string, fn func(T) bool) error {
+	iter := k.s.query(listIndex, kind, owner, after).PageSize(200).IterContext(ctx)
+	var id string
+	for iter.Scan(&id) {
+		v, err := find[T](ctx, k, t, id)
+		if errs.Is(err, errs.NotFound) {
+			continue
+		}
+		if err != nil {
+			_ = iter.Close()
+			return err
+		}
+		if !fn(v) {
+			break
+		}
+	}
+	return fail("cassandra.Keys", iter.Close())
+}
+
+// Lookup finds an access key with its user and account; see key.Reader.
+func (k *Keys) Lookup(ctx context.Context, accessKey string) (key.Identity, error) {
+	var id key.Identity
+	var err error
+	if id.Key, err = find[key.Key](ctx, k, accessKeys, accessKey); err != nil {
+		return key.Identity{}, err
+	}
+	if id.User, err = k.User(ctx, id.Key.User); err != nil {
+		return key.Identity{}, err
+	}
+	if id.Account, err = k.Account(ctx, id.User.Account); err != nil {
+		return key.Identity{}, err
+	}
+	return id, nil
+}
+
+// User finds a user; see key.Reader.
+func (k *Keys) User(ctx context.Context, id naming.UserID) (key.User, error) {
+	return find[key.User](ctx, k, users, string(id))
+}
+
+// Account finds an account; see key.Reader.
+func (k *Keys) Account(ctx context.Context, id naming.AccountID) (key.Account, error) {
+	return find[key.Account](ctx, k, accounts, string(id))
+}
+
+// Canonical finds the account with a canonical id; see key.Reader.
+func (k *Keys) Canonical(ctx context.Context, canonical string) (key.Account, error) {
+	const op = "cassandra.Keys.Canonical"
+	var id string
+	found, err := k.s.one(ctx, getCanonical, []any{canonical}, &id)
+	if err != nil {
+		return key.Account{}, fail(op, err)
+	}
+	if found {
+		a, err := k.Account(ctx, naming.AccountID(id))
+		if err == nil && a.Canonical == canonical || err != nil && !errs.Is(err, errs.NotFound) {
+			return a, err
+		}
+	}
+	return key.Account{}, errs.E(op, errs.NotFound, errs.Account, canonical)
+}
+
+// Email finds the account with an e-mail address; see key.Reader.
+func (k *Keys) Email(ctx context.Context, address string) (key.Account, error) {
+	const op = "cassandra.Keys.Email"
+	var all []key.Account
+	if address == "" {
+		return key.Account{}, errs.E(op, errs.NotFound, errs.Account, "")
+	}
+	err := walk(ctx, k, accounts, byEmail, address, "", func(a key.Account) bool {
+		if a.Email == address {
+			all = append(all, a)
+		}
+		return len(all) < 2
+	})
+	switch {
+	case err != nil:
+		return key.Account{}, err
+	case len(all) == 0:
+		return key.Account{}, errs.E(op, errs.NotFound, errs.Account, address)
+	case len(all) > 1:
+		return key.Account{}, errs.E(op, errs.Conflict, errs.Account, address)
+	}
+	return all[0], nil
+}
+
+// Accounts walks all accounts; see key.Reader.
+func (k *Keys) Accounts(ctx context.Context, after naming.AccountID, fn func(key.Account) bool) error {
+	return walk(ctx, k, accounts, byAccount, "", string(after), fn)
+}
+
+// Users walks the users of an account, or all; see key.Reader.
+func (k *Keys) Users(ctx context.Context, account naming.AccountID, after naming.UserID, fn func(key.User) bool) error {
+	return walk(ctx, k, users, byUser, string(account), string(after), fn)
+}
+
+// Keys walks the access keys of a user; see key.Reader.
+func (k *Keys) Keys(ctx context.Context, user naming.UserID, fn func(key.Key) bool) error {
+	return walk(ctx, k, accessKeys, byKey, string(user), "", fn)
+}
+
+// Close ends the session.
+func (k *Keys) Close() error {
+	k.s.Close()
+	return nil
+}

@@ -1,0 +1,232 @@
+package cassandra
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
+
+	"pithos/internal/clock"
+	"pithos/internal/errs"
+)
+
+// Config says where one store's cluster is and how to use it. Zero fields take the defaults named.
+type Config struct {
+	Hosts       []string // contact points, addresses or names
+	Port        int      // 9042
+	Keyspace    string   // the store's own: "pithos_keys", "pithos_buckets", "pithos_meta", "pithos_blobs"
+	Datacenter  string   // the gateway's own data centre; "": that of the first host that answers
+	Replication string   // of the keyspace, for its installation: "dc1:3,dc2:3"
+	Username    string
+	Password    string
+	TLS         *tls.Config
+	// LocalOnly makes lightweight transactions of containers and objects agree inside one data centre (LOCAL_SERIAL);
+	// global names always agree over all (SERIAL).
+	LocalOnly bool
+	Timeout   time.Duration // of one statement: 3 s
+	Speculate time.Duration // a second try at another host after this: 150 ms; negative: never
+	Log       *slog.Logger
+}
+
+// Session is a connection to one store's cluster.
+type Session struct {
+	cql      *gocql.Session
+	keyspace string
+	spec     gocql.SpeculativeExecutionPolicy
+	serial   gocql.Consistency // of lightweight transactions inside a home region
+	timeout  time.Duration
+}
+
+// Connect opens the session. It does not look at the schema; see CheckSchema. Errors: Busy when no host answers,
+// Invalid for settings that cannot be used.
+func Connect(c Config) (*Session, error) {
+	const op = "cassandra.Connect"
+	if len(c.Hosts) == 0 || !identifier(c.Keyspace) {
+		return nil, errs.E(op, errs.Invalid, errs.Store, c.Keyspace).
+			Because(errs.BadState, "name at least one host, and a keyspace of lower-case letters, digits and '_'")
+	}
+	cluster := gocql.NewCluster(c.Hosts...)
+	cluster.ProtoVersion = 5
+	cluster.Port = orDefault(c.Port, 9042)
+	cluster.Timeout = orDefault(c.Timeout, 3*time.Second)
+	cluster.WriteTimeout = cluster.Timeout
+	cluster.ConnectTimeout = 5 * time.Second
+	cluster.Consistency = gocql.LocalQuorum
+	cluster.DefaultTimestamp = false // every plain write names its timestamp
+	cluster.NumConns = 2
+	cluster.Logger = quietLogger{c.Log}
+	cluster.RetryPolicy = &gocql.SimpleRetryPolicy{NumRetries: 1}
+	if c.Username != "" {
+		cluster.Authenticator = gocql.PasswordAuthenticator{Username: c.Username, Password: c.Password}
+	}
+	if c.TLS != nil {
+		cluster.SslOpts = &gocql.SslOptions{Config: c.TLS, EnableHostVerification: !c.TLS.InsecureSkipVerify}
+	}
+	near := gocql.RoundRobinHostPolicy()
+	if c.Datacenter != "" {
+		near = gocql.DCAwareRoundRobinPolicy(c.Datacenter)
+	}
+	cluster.PoolConfig.HostSelectionPolicy = gocql.TokenAwareHostPolicy(near, gocql.ShuffleReplicas())
+	session, err := cluster.CreateSession()
+	if err != nil {
+		return nil, errs.Wrap(op, errs.Busy, err)
+	}
+	s := &Session{cql: session, keyspace: c.Keyspace, serial: gocql.Serial, timeout: cluster.Timeout}
+	if c.LocalOnly {
+		s.serial = gocql.LocalSerial
+	}
+	if delay := orDefault(c.Speculate, 150*time.Millisecond); delay > 0 {
+		s.spec = &gocql.SimpleSpeculativeExecution{NumAttempts: 1, TimeoutDelay: delay}
+	}
+	return s, nil
+}
+
+// Close ends the session.
+func (s *Session) Close() { s.cql.Close() }
+
+// identifier reports whether s can stand in a statement as a name without quotes.
+func identifier(s string) bool {
+	ok := s != "" && len(s) <= 48 && s[0] >= 'a' && s[0] <= 'z'
+	for i := 0; ok && i < len(s); i++ {
+		c := s[i]
+		ok = c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_'
+	}
+	return ok
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// class says how a statement touches the cluster. The order is that of cost.
+type class uint8
+
+const (
+	pointRead  class = iota // one partition, by its whole key
+	sliceRead               // a bounded slice of one partition
+	plainWrite              // one row, USING TIMESTAMP: may be repeated
+	casWrite                // lightweight transaction in one partition
+	ringScan                // many partitions: workers and operators only
+)
+
+// statement is one CQL statement. %k stands for the store's keyspace.
+type statement struct {
+	cql   string
+	class class
+	level gocql.Consistency // of reads and plain writes; commit level of casWrite
+}
+
+func (st statement) text(s *Session) string { return strings.ReplaceAll(st.cql, "%k", s.keyspace) }
+
+// query binds a statement. What may be repeated is marked so and gets the speculative second try; an LWT never is.
+func (s *Session) query(st statement, args ...any) *gocql.Query {
+	q := s.cql.Query(st.text(s), args...).Consistency(st.level)
+	if st.class == casWrite {
+		return q.SerialConsistency(s.serial).RetryPolicy(noRetry{})
+	}
+	q = q.Idempotent(true)
+	if s.spec != nil && st.class != ringScan {
+		q = q.SetSpeculativeExecutionPolicy(s.spec)
+	}
+	return q
+}
+
+// exec runs a plain write.
+func (s *Session) exec(ctx context.Context, st statement, args ...any) error {
+	return s.insist(ctx, func() error { return s.query(st, args...).ExecContext(ctx) })
+}
+
+// insist repeats a statement that never left: while a session's pools fill, or every host has just been marked down, the driver
+// has no connection to give. The waits add up to about 1.5 s.
+func (s *Session) insist(ctx context.Context, run func() error) error {
+	wait := 50 * time.Millisecond
+	for {
+		err := run()
+		if !errors.Is(err, gocql.ErrNoConnections) || wait > time.Second {
+			return err
+		}
+		if clock.Wait(ctx, wait) != nil {
+			return err
+		}
+		wait *= 2
+	}
+}
+
+// one reads one row into dest; found is false when there is none.
+func (s *Session) one(ctx context.Context, st statement, args []any, dest ...any) (found bool, err error) {
+	err = s.insist(ctx, func() error { return s.query(st, args...).ScanContext(ctx, dest...) })
+	if errors.Is(err, gocql.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// serially reads one row at serial consistency: it finishes or fences a lightweight transaction in flight first.
+func (s *Session) serially(ctx context.Context, st statement, level gocql.Consistency, args []any, dest ...any) (found bool, err error) {
+	err = s.insist(ctx, func() error {
+		return s.cql.Query(st.text(s), args...).Consistency(level).Idempotent(true).ScanContext(ctx, dest...)
+	})
+	if errors.Is(err, gocql.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// cas runs a lightweight transaction. When its outcome is unknown, settle is asked, by a serial read, whether it took
+// effect; it reports the outcome, or known false when even that cannot be told.
+func (s *Session) cas(ctx context.Context, st statement, level gocql.Consistency, args []any, settle func() (applied, known bool, err error)) (bool, error) {
+	q := s.query(st, args...)
+	if level != 0 {
+		q = q.SerialConsistency(level)
+	}
+	var applied bool
+	err := s.insist(ctx, func() (err error) {
+		applied, err = q.MapScanCASContext(ctx, map[string]any{})
+		return err
+	})
+	if err == nil || !unknown(err) {
+		return applied, err
+	}
+	applied, known, serr := settle()
+	switch {
+	case serr != nil:
+		return false, errs.Wrap("cassandra.cas", errs.Ambiguous, errors.Join(err, serr))
+	case !known:
+		return false, errs.Wrap("cassandra.cas", errs.Ambiguous, err)
+	}
+	return applied, nil
+}
+
+// noRetry keeps the driver from sending a lightweight transaction twice: its outcome is settled, not repeated.
+type noRetry struct{}
+
+func (noRetry) Attempt(gocql.RetryableQuery) bool  { return false }
+func (noRetry) GetRetryType(error) gocql.RetryType { return gocql.Rethrow }
+
+// quietLogger passes the driver's warnings on to the service's log.
+type quietLogger struct{ log *slog.Logger }
+
+func (q quietLogger) Error(msg string, fields ...gocql.LogField)   { q.pass(msg, fields) }
+func (q quietLogger) Warning(msg string, fields ...gocql.LogField) { q.pass(msg, fields) }
+func (q quietLogger) Info(string, ...gocql.LogField)               {}
+func (q quietLogger) Debug(string, ...gocql.LogField)              {}
+
+func (q quietLogger) pass(msg string, fields []gocql.LogField) {
+	if q.log == nil {
+		return
+	}
+	attrs := make([]any, 0, len(fields)+1)
+	attrs = append(attrs, slog.String("driver", msg))
+	for _, f := range fields {
+		attrs = append(attrs, slog.String(f.Name, f.Value.String()))
+	}
+	q.log.Warn("cassandra", attrs...)
+}
