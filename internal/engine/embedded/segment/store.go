@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -144,12 +145,7 @@ func (s *Store) Packs() []PackInfo {
 	for _, p := range s.packs {
 		infos = append(infos, PackInfo{Number: p.number, Size: p.end.Load(), Active: slices.Contains(s.active, p), Busy: p.writers.Load() > 0})
 	}
-	slices.SortFunc(infos, func(a, b PackInfo) int {
-		if a.Number < b.Number {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(infos, func(a, b PackInfo) int { return cmp.Compare(a.Number, b.Number) })
 	return infos
 }
 
@@ -214,12 +210,24 @@ func (s *Store) opened(p *pack) {
 		return
 	}
 	s.open = append(s.open, p)
-	for len(s.open) > s.opts.OpenFiles {
-		oldest := slices.MinFunc(s.open[:len(s.open)-1], func(a, b *pack) int { return int(a.used.Load() - b.used.Load()) })
-		if !oldest.closeIdle() {
-			return // all busy: a few more for the moment
+	s.trim(p)
+}
+
+// trim closes files that have not been used for longest until few enough are open. It keeps active packs, those that somebody uses or
+// that wait for an fsync, and keep. mu is held.
+func (s *Store) trim(keep *pack) {
+	if len(s.open) <= s.opts.OpenFiles {
+		return
+	}
+	byUse := slices.Clone(s.open)
+	slices.SortFunc(byUse, func(a, b *pack) int { return cmp.Compare(a.used.Load(), b.used.Load()) })
+	for _, p := range byUse {
+		if len(s.open) <= s.opts.OpenFiles {
+			return
 		}
-		s.forgetOpen(oldest)
+		if p != keep && !slices.Contains(s.active, p) && p.closeIdle() {
+			s.forgetOpen(p)
+		}
 	}
 }
 
@@ -305,6 +313,7 @@ func (s *Store) create() (*pack, error) {
 	s.packs[p.number] = p
 	s.active = append(s.active, p)
 	s.open = append(s.open, p)
+	s.trim(p)
 	return p, nil
 }
 
