@@ -10,9 +10,11 @@ import (
 
 	"pithos/internal/clock"
 	"pithos/internal/engine/embedded/blobs"
+	"pithos/internal/engine/embedded/metadata"
 	"pithos/internal/engine/embedded/segment"
 	"pithos/internal/errs"
 	"pithos/internal/store/blob"
+	"pithos/internal/store/meta"
 )
 
 // Options tune an Engine. Zero fields take the defaults.
@@ -35,8 +37,9 @@ type Options struct {
 	OpenPacks    int   // packs kept open for reading; default 256
 	CompactBelow int   // live share of a pack, in percent, under which it is compacted; default 50
 
-	// ForeignMeta says that the metastore lies elsewhere, so that the blobstore syncs the log itself.
-	ForeignMeta bool
+	// ForeignMeta and ForeignBlobs say that the metastore, or the blobstore, that is used with this engine's other stores lies elsewhere. When both
+	// lie here they share one log, and a small object costs one fsync; else each syncs for itself.
+	ForeignMeta, ForeignBlobs bool
 }
 
 // Engine is an open data directory.
@@ -44,8 +47,9 @@ type Engine struct {
 	lock  io.Closer
 	db    *pebble.DB
 	segs  *segment.Store
-	blobs *blobs.Store
 	space *space
+	blobs *blobs.Store
+	meta  *metadata.Store
 }
 
 // Open opens the data directory dir and makes it if need be. Its cost does not depend on how much is stored.
@@ -118,17 +122,27 @@ func (e *Engine) open(dir string, opts Options) error {
 		Clock: opts.Clock, Log: opts.Log, InlineMax: opts.InlineMax, SharedLog: !opts.ForeignMeta,
 		Admit: e.space.admit, CompactBelow: opts.CompactBelow,
 	})
+	if err != nil {
+		return err
+	}
+	e.meta, err = metadata.New(e.db, metadata.Options{SharedLog: !opts.ForeignBlobs})
 	return err
 }
 
 // Blobs is the blobstore.
 func (e *Engine) Blobs() blob.Store { return e.blobs }
 
+// Meta is the metastore.
+func (e *Engine) Meta() meta.Store { return e.meta }
+
 // Close waits for running operations, closes all stores and gives the directory free. Nothing that was answered depends on it.
 func (e *Engine) Close() error {
 	var err error
+	if e.meta != nil {
+		err = e.meta.Close()
+	}
 	if e.blobs != nil {
-		err = e.blobs.Close()
+		err = errors.Join(err, e.blobs.Close())
 	}
 	if e.segs != nil {
 		err = errors.Join(err, e.segs.Close())
@@ -139,7 +153,7 @@ func (e *Engine) Close() error {
 	if e.lock != nil {
 		err = errors.Join(err, e.lock.Close())
 	}
-	e.blobs, e.segs, e.db, e.lock = nil, nil, nil, nil
+	e.meta, e.blobs, e.segs, e.db, e.lock = nil, nil, nil, nil, nil
 	if err != nil {
 		return errs.Wrap("embedded.Close", errs.Internal, err)
 	}
