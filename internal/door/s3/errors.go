@@ -321,6 +321,12 @@ func codeOfInvalid(e *errs.Error) code {
 		return MethodNotAllowed
 	case errs.Locked:
 		return AccessDenied
+	case errs.ACLsDisabled:
+		return AccessControlListNotSupported
+	case errs.ACLsInTheWay:
+		return InvalidBucketACLWithOwnership
+	case errs.ChecksumType, errs.SizeDiffers:
+		return InvalidRequest
 	}
 	if e.Thing == errs.Request {
 		return InvalidRequest

@@ -1,0 +1,44 @@
+package s3
+
+import "testing"
+
+func absentCases() map[string]func(*testing.T, *world) {
+	all := map[string]func(*testing.T, *world){}
+	for op, tc := range map[string]struct{ marker, code string }{
+		"GetBucketCors":                   {"cors", "NoSuchCORSConfiguration"},
+		"GetBucketEncryption":             {"encryption", "ServerSideEncryptionConfigurationNotFoundError"},
+		"GetBucketLifecycleConfiguration": {"lifecycle", "NoSuchLifecycleConfiguration"},
+		"GetBucketPolicy":                 {"policy", "NoSuchBucketPolicy"},
+		"GetBucketPolicyStatus":           {"policyStatus", "NoSuchBucketPolicy"},
+		"GetBucketReplication":            {"replication", "ReplicationConfigurationNotFoundError"},
+		"GetBucketTagging":                {"tagging", "NoSuchTagSet"},
+		"GetBucketWebsite":                {"website", "NoSuchWebsiteConfiguration"},
+		"GetObjectLockConfiguration":      {"object-lock", "ObjectLockConfigurationNotFoundError"},
+		"GetPublicAccessBlock":            {"publicAccessBlock", "NoSuchPublicAccessBlockConfiguration"},
+	} {
+		all[op] = func(_ *testing.T, w *world) {
+			w.alice.do("GET", "/photos?"+tc.marker, nil).want(404, tc.code)
+			w.bob.do("GET", "/photos?"+tc.marker, nil).want(403, "AccessDenied")
+			w.alice.do("GET", "/nowhere?"+tc.marker, nil).want(404, "NoSuchBucket")
+		}
+	}
+	for op, tc := range map[string]struct{ marker, text string }{
+		"GetBucketLogging":                   {"logging", "BucketLoggingStatus"},
+		"GetBucketNotificationConfiguration": {"notification", "NotificationConfiguration"},
+		"GetBucketAccelerateConfiguration":   {"accelerate", "AccelerateConfiguration"},
+		"GetBucketRequestPayment":            {"requestPayment", "<Payer>BucketOwner</Payer>"},
+	} {
+		all[op] = func(_ *testing.T, w *world) {
+			w.alice.do("GET", "/photos?"+tc.marker, nil).want(200).contains(tc.text)
+			w.bob.do("GET", "/photos?"+tc.marker, nil).want(403, "AccessDenied")
+			w.alice.do("PUT", "/photos?"+tc.marker, []byte("<x/>")).want(501, "NotImplemented")
+		}
+	}
+	all["OptionsBucket"] = func(_ *testing.T, w *world) {
+		w.anon.do("OPTIONS", "/photos", nil, "Origin", "http://example.org", "Access-Control-Request-Method", "GET").want(403, "AccessForbidden")
+	}
+	all["OptionsObject"] = func(_ *testing.T, w *world) {
+		w.anon.do("OPTIONS", "/photos/a", nil, "Origin", "http://example.org", "Access-Control-Request-Method", "GET").want(403, "AccessForbidden")
+	}
+	return all
+}
