@@ -33,6 +33,8 @@ type row struct {
 	// query has the parameters that the operation takes besides its marker, separated by spaces.
 	query string
 	note  string // for the compatibility page
+	// objectSums: checksum headers speak of the object, not of the request's body.
+	objectSums bool
 
 	need []param // marker, parsed by newTable
 	may  map[string]bool

@@ -16,7 +16,7 @@ func objectRows() []row {
 		{op: "CreateMultipartUpload", method: post, level: o, marker: "uploads", action: "s3:PutObject", state: served, handle: createMultipartUpload},
 		{op: "UploadPart", method: put, level: o, marker: "partNumber&uploadId", action: "s3:PutObject", state: served, handle: uploadPart},
 		{op: "UploadPartCopy", method: put, level: o, marker: "partNumber&uploadId", header: "X-Amz-Copy-Source", action: "s3:PutObject", state: served, handle: uploadPartCopy},
-		{op: "CompleteMultipartUpload", method: post, level: o, marker: "uploadId", action: "s3:PutObject", state: served, handle: completeMultipartUpload},
+		{op: "CompleteMultipartUpload", method: post, level: o, marker: "uploadId", action: "s3:PutObject", state: served, handle: completeMultipartUpload, objectSums: true},
 		{op: "AbortMultipartUpload", method: remove, level: o, marker: "uploadId", action: "s3:AbortMultipartUpload", state: served, handle: abortMultipartUpload},
 		{op: "ListParts", method: get, level: o, marker: "uploadId", action: "s3:ListMultipartUploadParts", query: "max-parts part-number-marker encoding-type", state: served, handle: listParts},
 		{op: "OptionsObject", method: "OPTIONS", level: o, state: served, handle: noPreflight, note: "CORS preflight; " + later},
