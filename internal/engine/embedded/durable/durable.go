@@ -11,6 +11,7 @@ package durable
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -121,6 +122,32 @@ func (l *Log) Sync() error {
 	b := l.db.NewBatch()
 	_ = b.LogData(nil, nil)
 	return l.Write(b)
+}
+
+// Get reads a value and copies it; nil when there is none.
+func Get(db pebble.Reader, key []byte) ([]byte, error) {
+	raw, closer, err := db.Get(key)
+	if err != nil {
+		if errors.Is(err, pebble.ErrNotFound) {
+			return nil, nil
+		}
+		return nil, Err("durable.Get", err)
+	}
+	value := append(make([]byte, 0, len(raw)), raw...)
+	return value, Err("durable.Get", closer.Close())
+}
+
+// Err says what an error of Pebble means; nil stays nil.
+func Err(op string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case pebble.IsCorruptionError(err):
+		return errs.E(op, errs.Corrupt, errs.Store, "").With(err)
+	case errors.Is(err, pebble.ErrClosed):
+		return errs.E(op, errs.Closed, errs.Store, "").With(err)
+	}
+	return errs.Wrap(op, errs.Internal, err)
 }
 
 func (l *Log) check() error {

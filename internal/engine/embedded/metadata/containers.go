@@ -5,6 +5,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"pithos/internal/engine/embedded/rowkey"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/store/meta"
@@ -72,7 +73,7 @@ func (s *Store) Empty(ctx context.Context, id naming.ContainerID, ignoreUploads 
 
 func (s *Store) emptySpace(space byte, id naming.ContainerID) (bool, error) {
 	prefix := appendContainer(nil, space, id)
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: rowkey.After(prefix)})
 	if err != nil {
 		return false, wrap(err)
 	}
@@ -139,7 +140,7 @@ func (s *Store) dropRows(box *container, id naming.ContainerID, owner naming.Acc
 	}
 	b := s.db.NewBatch()
 	prefix := appendContainer(nil, spaceCompletion, id)
-	_ = b.DeleteRange(prefix, after(prefix), nil)
+	_ = b.DeleteRange(prefix, rowkey.After(prefix), nil)
 	// Every version and upload is gone, so what is left is zero, unless the counters were wrong.
 	left := box.tally.get()
 	count(b, owner, id, left.Neg())

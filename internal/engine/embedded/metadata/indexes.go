@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"pithos/internal/engine/embedded/rowkey"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -15,7 +16,7 @@ import (
 // Changes implements meta.Indexes.
 func (s *Store) Changes(ctx context.Context, c naming.ContainerID, id object.VersionID, name naming.ObjectName, fn func(meta.Changed) bool) error {
 	from := append(journalKey(nil, c, id, name), 0)
-	return s.each(ctx, "metadata.Changes", from, after(appendContainer(nil, spaceJournal, c)), func(key, value []byte) (bool, error) {
+	return s.each(ctx, "metadata.Changes", from, rowkey.After(appendContainer(nil, spaceJournal, c)), func(key, value []byte) (bool, error) {
 		_, id, name, ok := cutJournalKey(key)
 		if !ok || len(value) > 1 {
 			return false, errs.E("metadata.Changes", errs.Corrupt, errs.Version, "")

@@ -1,17 +1,17 @@
 package metadata
 
 import (
-	"bytes"
 	"encoding/binary"
 	"time"
 
 	"pithos/internal/block"
+	"pithos/internal/engine/embedded/rowkey"
 	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/meta"
 )
 
-// The key spaces of the metastore; docs/formats/keys.md draws them. The first byte of every key is stored: never change one, never use
+// The key spaces of the metastore; docs/formats/keys.md draws them; a name with a star is in the form of package rowkey. The first byte of every key is stored: never change one, never use
 // one again. Integers are big endian, so that byte order is their order.
 const (
 	spaceLive    = 0x01 // container, name: the newest version, when it is not a delete marker
@@ -42,49 +42,6 @@ const (
 	keySize   = 128 // room for most keys, so that they need no allocation
 )
 
-// A name that is not the last part of a key (name*) is written so that no name is the beginning of another and the order of
-// names is kept: 0x00 becomes 0x00 0xff, and 0x00 0x01 ends it.
-const (
-	escape     = 0x00
-	escapedNUL = 0xff
-	terminator = 0x01
-)
-
-func appendName[S ~string | ~[]byte](dst []byte, name S) []byte {
-	for i := 0; i < len(name); i++ {
-		dst = append(dst, name[i])
-		if name[i] == escape {
-			dst = append(dst, escapedNUL)
-		}
-	}
-	return append(dst, escape, terminator)
-}
-
-// cutName reads what appendName wrote.
-func cutName(src []byte) (name string, rest []byte, ok bool) {
-	end := bytes.IndexByte(src, escape)
-	if end >= 0 && end+1 < len(src) && src[end+1] == terminator { // the usual case: no NUL in the name
-		return string(src[:end]), src[end+2:], true
-	}
-	var b []byte
-	for i := 0; i+1 < len(src); i++ {
-		if src[i] != escape {
-			b = append(b, src[i])
-			continue
-		}
-		i++
-		switch src[i] {
-		case terminator:
-			return string(b), src[i+1:], true
-		case escapedNUL:
-			b = append(b, escape)
-		default:
-			return "", nil, false
-		}
-	}
-	return "", nil, false
-}
-
 func appendContainer(dst []byte, space byte, c naming.ContainerID) []byte {
 	return append(append(dst, space), c[:]...)
 }
@@ -96,7 +53,7 @@ func headKey(dst []byte, space byte, c naming.ContainerID, name naming.ObjectNam
 
 // versionPrefix is what the keys of all versions of a name begin with, in spaceHistory or spaceDetail.
 func versionPrefix(dst []byte, space byte, c naming.ContainerID, name naming.ObjectName) []byte {
-	return appendName(appendContainer(dst, space, c), name)
+	return rowkey.AppendName(appendContainer(dst, space, c), name)
 }
 
 // versionKey is the key of a version. Newer versions come first.
@@ -110,7 +67,7 @@ func cutVersionKey(key []byte) (c naming.ContainerID, name naming.ObjectName, id
 		return c, "", 0, false
 	}
 	copy(c[:], key[1:])
-	s, rest, ok := cutName(key[prefixLen:])
+	s, rest, ok := rowkey.CutName(key[prefixLen:])
 	if !ok || len(rest) != idLen {
 		return c, "", 0, false
 	}
@@ -201,18 +158,18 @@ func cutUploadKey(raw []byte) (k meta.UploadKey, ok bool) {
 		return k, false
 	}
 	n := copy(k.Container[:], raw)
-	name, id, ok := cutName(raw[n:])
+	name, id, ok := rowkey.CutName(raw[n:])
 	k.Name, k.ID = naming.ObjectName(name), string(id)
 	return k, ok
 }
 
 func completedKey(dst []byte, at time.Time, k meta.UploadKey) []byte {
 	dst = append(appendTime(append(dst, spaceCompleted), at), k.Container[:]...)
-	return append(appendName(dst, k.Name), k.ID...)
+	return append(rowkey.AppendName(dst, k.Name), k.ID...)
 }
 
 func partPrefix(dst []byte, k meta.UploadKey) []byte {
-	return appendName(versionPrefix(dst, spacePart, k.Container, k.Name), k.ID)
+	return rowkey.AppendName(versionPrefix(dst, spacePart, k.Container, k.Name), k.ID)
 }
 
 func partKey(dst []byte, k meta.UploadKey, number int) []byte {
@@ -224,26 +181,14 @@ func cutPartKey(key []byte) (k meta.UploadKey, number int, ok bool) {
 		return k, 0, false
 	}
 	copy(k.Container[:], key[1:])
-	name, rest, ok := cutName(key[prefixLen:])
+	name, rest, ok := rowkey.CutName(key[prefixLen:])
 	if !ok {
 		return k, 0, false
 	}
-	id, rest, ok := cutName(rest)
+	id, rest, ok := rowkey.CutName(rest)
 	if !ok || len(rest) != 4 {
 		return k, 0, false
 	}
 	k.Name, k.ID = naming.ObjectName(name), id
 	return k, int(binary.BigEndian.Uint32(rest)), true
-}
-
-// after is the first key behind all keys that begin with prefix.
-func after(prefix []byte) []byte {
-	end := bytes.Clone(prefix)
-	for i := len(end) - 1; i >= 0; i-- {
-		end[i]++
-		if end[i] != 0 {
-			return end[:i+1]
-		}
-	}
-	return nil
 }

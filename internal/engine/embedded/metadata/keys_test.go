@@ -103,11 +103,3 @@ func TestTimesKeepTheirOrder(t *testing.T) {
 		t.Errorf("expiry key came back as %+v", got)
 	}
 }
-
-func TestAfter(t *testing.T) {
-	for _, c := range []struct{ prefix, want string }{{"a", "b"}, {"a\xff", "b"}, {"\xff\xff", ""}, {"a\x00", "a\x01"}} {
-		if got := string(after([]byte(c.prefix))); got != c.want {
-			t.Errorf("after %q: %q, want %q", c.prefix, got, c.want)
-		}
-	}
-}

@@ -3,10 +3,11 @@ package metadata
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"pithos/internal/engine/embedded/durable"
+	"pithos/internal/engine/embedded/rowkey"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -152,7 +153,7 @@ func readOlder(db pebble.Reader, c naming.ContainerID, name naming.ObjectName, i
 // firstOlder reads the newest version in the history with an id of at most id; nil when there is none.
 func firstOlder(db pebble.Reader, c naming.ContainerID, name naming.ObjectName, id object.VersionID) (*object.Version, row, error) {
 	prefix := versionPrefix(nil, spaceHistory, c, name)
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: rowkey.After(prefix)})
 	if err != nil {
 		return nil, row{}, wrap(err)
 	}
@@ -169,27 +170,7 @@ func firstOlder(db pebble.Reader, c naming.ContainerID, name naming.ObjectName, 
 }
 
 // get reads a value and copies it; nil when there is none.
-func get(db pebble.Reader, key []byte) ([]byte, error) {
-	raw, closer, err := db.Get(key)
-	if err != nil {
-		if errors.Is(err, pebble.ErrNotFound) {
-			return nil, nil
-		}
-		return nil, wrap(err)
-	}
-	value := append(make([]byte, 0, len(raw)), raw...)
-	return value, wrap(closer.Close())
-}
+func get(db pebble.Reader, key []byte) ([]byte, error) { return durable.Get(db, key) }
 
 // wrap says what an error of Pebble means.
-func wrap(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case pebble.IsCorruptionError(err):
-		return errs.E("metadata", errs.Corrupt, errs.Store, "").With(err)
-	case errors.Is(err, pebble.ErrClosed):
-		return errs.E("metadata", errs.Closed, errs.Store, "").With(err)
-	}
-	return errs.Wrap("metadata", errs.Internal, err)
-}
+func wrap(err error) error { return durable.Err("metadata", err) }

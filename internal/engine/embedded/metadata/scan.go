@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"pithos/internal/engine/embedded/rowkey"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -156,7 +157,7 @@ func (c *cursor) open() error {
 
 func (c *cursor) bounds(space byte) *pebble.IterOptions {
 	prefix := appendContainer(nil, space, c.container)
-	return &pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)}
+	return &pebble.IterOptions{LowerBound: prefix, UpperBound: rowkey.After(prefix)}
 }
 
 // seekHeads moves the heads to the position of the last Seek, or to the start.
@@ -253,7 +254,7 @@ func (c *cursor) nextOlder() (*object.Summary, error) {
 	if c.entered {
 		valid = c.history.Next()
 	} else {
-		c.key = appendName(appendContainer(c.key[:0], spaceHistory, c.container), c.name)
+		c.key = rowkey.AppendName(appendContainer(c.key[:0], spaceHistory, c.container), c.name)
 		c.key = binary.BigEndian.AppendUint64(c.key, ^uint64(c.olderFrom()))
 		valid = c.history.SeekGE(c.key)
 		c.entered = true
@@ -261,7 +262,7 @@ func (c *cursor) nextOlder() (*object.Summary, error) {
 	if !valid {
 		return nil, wrap(c.history.Error())
 	}
-	c.key = appendName(appendContainer(c.key[:0], spaceHistory, c.container), c.name)
+	c.key = rowkey.AppendName(appendContainer(c.key[:0], spaceHistory, c.container), c.name)
 	if !bytes.HasPrefix(c.history.Key(), c.key) {
 		return nil, nil
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"pithos/internal/engine/embedded/rowkey"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -162,7 +163,7 @@ func (s *Store) dropUpload(k meta.UploadKey, b *pebble.Batch) (*pending, error) 
 	}
 	next := &pending{account: u.Account}
 	prefix := partPrefix(nil, k)
-	end := after(prefix)
+	end := rowkey.After(prefix)
 	var keys [][]byte
 	parts := 0
 	err = s.eachPart(prefix, end, func(key []byte, p meta.Part) bool {
@@ -233,7 +234,7 @@ func (s *Store) Parts(ctx context.Context, k meta.UploadKey, number int, fn func
 		return err
 	}
 	defer s.gate.Leave()
-	return s.eachPart(partKey(nil, k, max(number+1, 0)), after(partPrefix(nil, k)), func(_ []byte, p meta.Part) bool { return fn(p) })
+	return s.eachPart(partKey(nil, k, max(number+1, 0)), rowkey.After(partPrefix(nil, k)), func(_ []byte, p meta.Part) bool { return fn(p) })
 }
 
 // Pending implements meta.Uploads.
@@ -250,7 +251,7 @@ func (s *Store) Pending(ctx context.Context, c naming.ContainerID, name naming.O
 			from = from[:len(from)-1]
 		}
 	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: after(prefix)})
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: rowkey.After(prefix)})
 	if err != nil {
 		return wrap(err)
 	}
