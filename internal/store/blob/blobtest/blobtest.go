@@ -4,6 +4,7 @@ package blobtest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -83,10 +84,11 @@ func (e *env) count(n int) int {
 
 // data is random bytes that do not end in zero.
 func (e *env) data(n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(e.rng.Uint32())
+	b := make([]byte, n+8)
+	for i := 0; i < n; i += 8 {
+		binary.LittleEndian.PutUint64(b[i:], e.rng.Uint64())
 	}
+	b = b[:n]
 	if n > 0 {
 		b[n-1] |= 1
 	}
