@@ -5,8 +5,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"pithos/internal/errs"
 )
 
 func TestRowsAreConsistent(t *testing.T) {
@@ -57,18 +55,6 @@ func TestUnknownIsRefusedByName(t *testing.T) {
 		d.ServeHTTP(rec, httptest.NewRequest(tc.method, tc.target, nil))
 		if rec.Code != http.StatusNotImplemented || !strings.Contains(rec.Body.String(), "<Code>NotImplemented</Code>") {
 			t.Errorf("%s %s: %d %s", tc.method, tc.target, rec.Code, rec.Body)
-		}
-	}
-}
-
-func TestEveryKindHasACode(t *testing.T) {
-	for _, k := range errs.Kinds() {
-		c := codeOf(&errs.Error{Kind: k})
-		if c.status() < 300 || c.status() == 400 && k != errs.Invalid && k != errs.TooLarge {
-			t.Errorf("%s: code %s has status %d", k, c, c.status())
-		}
-		if c == InternalError && k != errs.Internal && k != errs.Corrupt && k != errs.NotFound {
-			t.Errorf("%s has no code of its own", k)
 		}
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"pithos/internal/door/wire"
+	"pithos/internal/errs"
 )
 
 // namespace is the XML name space of S3's documents.
@@ -210,24 +212,17 @@ func (b *boundedTokens) Token() (xml.Token, error) {
 
 // wholeBody reads a body of at most limit bytes into memory and proves it.
 func (c *call) wholeBody(limit int) ([]byte, error) {
-	if c.payload.size > int64(limit) {
-		return nil, fail(MaxMessageLengthExceeded, "")
-	}
-	var buf bytes.Buffer
-	if c.payload.size > 0 {
-		buf.Grow(int(c.payload.size) + bytes.MinRead)
-	}
-	n, err := buf.ReadFrom(io.LimitReader(c.bodyReader(), int64(limit)+1))
-	if err != nil {
+	raw, err := wire.ReadAll(c.bodyReader(), c.payload.size, int64(limit))
+	switch {
+	case errs.Is(err, errs.TooLarge):
+		return nil, fail(MaxMessageLengthExceeded, "").because(err).with("MaxMessageLengthBytes", strconv.Itoa(limit))
+	case err != nil:
 		return nil, err
 	}
-	if n > int64(limit) {
-		return nil, fail(MaxMessageLengthExceeded, "")
-	}
-	return buf.Bytes(), c.proveWhole(buf.Bytes())
+	return raw, c.proveWhole(raw)
 }
 
-// attributesOf trims a list in a header, separated by commas.
+// headerList splits the lists of a header.
 func headerList(values []string) []string {
 	var list []string
 	for _, v := range values {

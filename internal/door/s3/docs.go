@@ -1,0 +1,33 @@
+package s3
+
+import "strings"
+
+// Compatibility is the page that tells, for each operation of the S3 API, what this door does with it, in Markdown. docs/api/s3.md is made from it.
+func Compatibility() string {
+	var b strings.Builder
+	b.WriteString(`# S3: operations
+
+This page is made from the route table of internal/door/s3 (go test ./internal/door/s3 -run Compatibility -update). "served" has an end-to-end
+test; "refused" answers 501 NotImplemented and names the operation. Query parameters, sub-resources and x-amz- headers that are not
+known are refused too, never ignored.
+
+| operation | method | address | selected by | permission | state | note |
+|---|---|---|---|---|---|---|
+`)
+	counts := map[state]int{}
+	for _, r := range rows() {
+		counts[r.state]++
+		var by []string
+		if r.marker != "" {
+			by = append(by, "`?"+r.marker+"`")
+		}
+		if r.header != "" {
+			by = append(by, "`"+strings.ToLower(r.header)+"`")
+		}
+		b.WriteString("| " + strings.Join([]string{
+			r.op, r.method, r.level.String(), strings.Join(by, ", "), string(r.action), r.state.String(), r.note,
+		}, " | ") + " |\n")
+	}
+	b.WriteString("\n" + itoa(counts[served]) + " operations are served, " + itoa(counts[refused]) + " are refused.\n")
+	return b.String()
+}
