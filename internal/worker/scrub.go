@@ -1,0 +1,188 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"sync"
+	"time"
+
+	"pithos/internal/block"
+	"pithos/internal/clock"
+	"pithos/internal/errs"
+	"pithos/internal/store/blob"
+)
+
+// Scrubbing is what a scrubber works on.
+type Scrubbing struct {
+	Blobs blob.Store
+	Clock clock.Clock
+	Log   *slog.Logger
+	// Rate is how many bytes a second the background reads at most; 0: 8 MiB.
+	Rate int64
+	// Interval is the wait between two rounds.
+	Interval time.Duration
+}
+
+// scrubRateDefault is Scrubbing.Rate when none is set, bytes per second.
+const scrubRateDefault = 8 << 20
+
+// scrubPage is how many blocks are listed at a time, and scrubStep how many bytes one step reads before it looks at the clock.
+const (
+	scrubPage = 256
+	scrubStep = 8 << 20
+)
+
+// Scrubber reads every stored block, hashes it, and sets aside those that are not what their name says, so that the next writer of
+// the same bytes heals them. A block that was set aside is not read again, so a second round reports it as quarantined and as
+// nothing else: the two counts of one damage can be compared.
+type Scrubber struct {
+	Scrubbing
+
+	mu    sync.Mutex
+	after *block.ID
+	total ScrubReport
+}
+
+// ScrubReport counts what a scrubber found.
+type ScrubReport struct {
+	Blocks      int64    `json:"blocks"`      // read and hashed
+	Bytes       int64    `json:"bytes"`       // stored bytes read
+	Damaged     []string `json:"damaged"`     // ids of blocks found damaged and set aside now
+	Unreadable  []string `json:"unreadable"`  // ids of blocks that could not be read or set aside for another reason
+	Quarantined int64    `json:"quarantined"` // blocks that are set aside altogether
+}
+
+// NewScrubber makes a scrubber.
+func NewScrubber(s Scrubbing) *Scrubber {
+	if s.Rate <= 0 {
+		s.Rate = scrubRateDefault
+	}
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Scrubber{Scrubbing: s}
+}
+
+// Name is "scrub".
+func (*Scrubber) Name() string { return "scrub" }
+
+// Step reads some blocks, and waits so long that it keeps to its rate.
+func (s *Scrubber) Step(ctx context.Context) (time.Duration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.total.Bytes
+	done, err := s.page(ctx, &s.after, scrubStep, &s.total)
+	switch {
+	case err != nil:
+		return 0, failed("worker.Scrubber.Step", err)
+	case done:
+		s.after = nil
+		return s.Interval, nil
+	}
+	return max(time.Duration(float64(s.total.Bytes-before)/float64(s.Rate)*float64(time.Second)), time.Millisecond), nil
+}
+
+// Round reads all blocks at once. progress, unless nil, is told now and then what has been done so far.
+func (s *Scrubber) Round(ctx context.Context, progress func(so ScrubReport)) (ScrubReport, error) {
+	r := ScrubReport{Damaged: []string{}, Unreadable: []string{}}
+	var after *block.ID
+	for {
+		done, err := s.page(ctx, &after, 16*scrubStep, &r)
+		if err != nil {
+			return r, failed("worker.Scrubber.Round", err)
+		}
+		if progress != nil {
+			progress(r)
+		}
+		if done {
+			break
+		}
+	}
+	if q, ok := blob.As[blob.Quarantiner](s.Blobs); ok {
+		ids, err := q.Quarantined(ctx)
+		if err != nil {
+			return r, failed("worker.Scrubber.Round", err)
+		}
+		r.Quarantined = int64(len(ids))
+	}
+	return r, nil
+}
+
+// Total is what Step has found since the start.
+func (s *Scrubber) Total() ScrubReport {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total
+}
+
+// page reads blocks after the cursor until limit bytes were read or the page is over. The list is made first, so that the walk
+// of the store is not held open while blocks are read.
+func (s *Scrubber) page(ctx context.Context, after **block.ID, limit int64, r *ScrubReport) (done bool, err error) {
+	var page []blob.Info
+	err = s.Blobs.Walk(ctx, *after, func(i blob.Info) bool {
+		page = append(page, i)
+		return len(page) < scrubPage
+	})
+	if err != nil {
+		return false, err
+	}
+	until := r.Bytes + limit
+	buf := make([]byte, min(largest(page), block.SizeMax))
+	for i := range page {
+		if err := s.check(ctx, page[i], buf, r); err != nil {
+			return false, err
+		}
+		*after = &page[i].ID
+		if r.Bytes >= until && i < len(page)-1 {
+			return false, nil
+		}
+	}
+	return len(page) < scrubPage, nil
+}
+
+func largest(page []blob.Info) (n int64) {
+	for _, i := range page {
+		n = max(n, i.Stored)
+	}
+	return n
+}
+
+// check reads one block and sets it aside if it is damaged. Only failures that stop everything are errors.
+func (s *Scrubber) check(ctx context.Context, i blob.Info, buf []byte, r *ScrubReport) error {
+	n, err := s.Blobs.Read(ctx, i.ID, 0, buf[:min(i.Stored, int64(len(buf)))])
+	r.Blocks++
+	r.Bytes += int64(n)
+	switch {
+	case err == nil && block.ID(sha256.Sum256(buf[:n])) == i.ID:
+		return nil
+	case err == nil, errs.Is(err, errs.Corrupt):
+		return s.setAside(ctx, i.ID, err, r)
+	case errs.Is(err, errs.NotFound): // swept meanwhile
+		r.Blocks--
+		return nil
+	case ctx.Err() != nil, errs.Is(err, errs.Closed), errs.Is(err, errs.Busy), errs.Is(err, errs.Canceled):
+		return err
+	}
+	s.Log.ErrorContext(ctx, "block cannot be read", "block", i.ID.String(), "error", err)
+	r.Unreadable = append(r.Unreadable, i.ID.String())
+	return nil
+}
+
+func (s *Scrubber) setAside(ctx context.Context, id block.ID, cause error, r *ScrubReport) error {
+	s.Log.ErrorContext(ctx, "damaged block", "block", id.String(), "error", cause)
+	q, ok := blob.As[blob.Quarantiner](s.Blobs)
+	if ok {
+		err := q.Quarantine(ctx, id)
+		if errs.Is(err, errs.NotFound) { // swept meanwhile
+			return nil
+		}
+		ok = err == nil
+	}
+	if !ok {
+		r.Unreadable = append(r.Unreadable, id.String())
+		return nil
+	}
+	r.Damaged = append(r.Damaged, id.String())
+	return nil
+}
