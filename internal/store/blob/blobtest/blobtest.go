@@ -48,7 +48,11 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store, o Options) {
 		o.Seed = rand.Uint64()
 	}
 	t.Logf("seed %d", o.Seed)
-	for _, group := range [][]sentence{putting, holding, walking, sweeping, abilities, racing, lasting} {
+	groups := [][]sentence{putting, holding, walking, sweeping, abilities, racing}
+	if o.Reopen != nil {
+		groups = append(groups, lasting)
+	}
+	for _, group := range groups {
 		for _, s := range group {
 			t.Run(s.name, func(t *testing.T) {
 				e := &env{T: t, store: open(t), o: o, rng: rand.New(rand.NewPCG(o.Seed, streamOf(s.name)))}

@@ -124,7 +124,10 @@ var racing = []sentence{
 		})
 	}},
 	{"Race/compaction disturbs no reader and no writer", func(e *env) {
-		c := ability[blob.Compactor](e)
+		c, ok := ability[blob.Compactor](e)
+		if !ok {
+			return
+		}
 		rounds := e.count(30)
 		e.together(4, func(i int) error {
 			for range rounds {

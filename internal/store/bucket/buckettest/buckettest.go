@@ -40,7 +40,11 @@ func Run(t *testing.T, open func(t *testing.T) bucket.Store, o Options) {
 		o.Seed = rand.Uint64()
 	}
 	t.Logf("seed %d", o.Seed)
-	for _, group := range [][]sentence{claiming, configuring, listing, racing, lasting} {
+	groups := [][]sentence{claiming, configuring, listing, racing}
+	if o.Reopen != nil {
+		groups = append(groups, lasting)
+	}
+	for _, group := range groups {
 		for _, s := range group {
 			t.Run(s.name, func(t *testing.T) {
 				e := &env{T: t, s: open(t), o: o, rng: rand.New(rand.NewPCG(o.Seed, uint64(len(s.name))))}
@@ -429,9 +433,6 @@ var racing = []sentence{
 
 var lasting = []sentence{
 	{"Reopen/all that was answered is there again", func(e *env) {
-		if e.o.Reopen == nil {
-			e.Skip("nothing survives in this store")
-		}
 		c := e.container("a", e.bucketName())
 		c.Config = full()
 		kept := e.create(c)
