@@ -11,9 +11,12 @@ import (
 	"pithos/internal/clock"
 	"pithos/internal/engine/embedded/blobs"
 	"pithos/internal/engine/embedded/metadata"
+	"pithos/internal/engine/embedded/names"
 	"pithos/internal/engine/embedded/segment"
 	"pithos/internal/errs"
 	"pithos/internal/store/blob"
+	"pithos/internal/store/bucket"
+	"pithos/internal/store/key"
 	"pithos/internal/store/meta"
 )
 
@@ -44,12 +47,14 @@ type Options struct {
 
 // Engine is an open data directory.
 type Engine struct {
-	lock  io.Closer
-	db    *pebble.DB
-	segs  *segment.Store
-	space *space
-	blobs *blobs.Store
-	meta  *metadata.Store
+	lock    io.Closer
+	db      *pebble.DB
+	segs    *segment.Store
+	space   *space
+	blobs   *blobs.Store
+	meta    *metadata.Store
+	buckets *names.Buckets
+	keys    *names.Keys
 }
 
 // Open opens the data directory dir and makes it if need be. Its cost does not depend on how much is stored.
@@ -125,7 +130,13 @@ func (e *Engine) open(dir string, opts Options) error {
 	if err != nil {
 		return err
 	}
-	e.meta, err = metadata.New(e.db, metadata.Options{SharedLog: !opts.ForeignBlobs})
+	if e.meta, err = metadata.New(e.db, metadata.Options{SharedLog: !opts.ForeignBlobs}); err != nil {
+		return err
+	}
+	if e.buckets, err = names.NewBuckets(e.db); err != nil {
+		return err
+	}
+	e.keys, err = names.NewKeys(e.db)
 	return err
 }
 
@@ -135,11 +146,23 @@ func (e *Engine) Blobs() blob.Store { return e.blobs }
 // Meta is the metastore.
 func (e *Engine) Meta() meta.Store { return e.meta }
 
+// Buckets is the bucketstore.
+func (e *Engine) Buckets() bucket.Store { return e.buckets }
+
+// Keys is the keystore.
+func (e *Engine) Keys() key.Store { return e.keys }
+
 // Close waits for running operations, closes all stores and gives the directory free. Nothing that was answered depends on it.
 func (e *Engine) Close() error {
 	var err error
+	if e.keys != nil {
+		err = e.keys.Close()
+	}
+	if e.buckets != nil {
+		err = errors.Join(err, e.buckets.Close())
+	}
 	if e.meta != nil {
-		err = e.meta.Close()
+		err = errors.Join(err, e.meta.Close())
 	}
 	if e.blobs != nil {
 		err = errors.Join(err, e.blobs.Close())
@@ -153,7 +176,7 @@ func (e *Engine) Close() error {
 	if e.lock != nil {
 		err = errors.Join(err, e.lock.Close())
 	}
-	e.meta, e.blobs, e.segs, e.db, e.lock = nil, nil, nil, nil, nil
+	e.keys, e.buckets, e.meta, e.blobs, e.segs, e.db, e.lock = nil, nil, nil, nil, nil, nil, nil
 	if err != nil {
 		return errs.Wrap("embedded.Close", errs.Internal, err)
 	}
