@@ -156,14 +156,14 @@ func Default() *Config {
 			PartMin:       5 << 20,
 			BufferMemory:  128 << 20,
 			Connections:   10_000,
-			HeaderBytes:   64 << 10,
+			HeaderBytes:   32 << 10,
 			HeaderTimeout: 30 * time.Second,
 			IdleTimeout:   3 * time.Minute,
 			BodyTimeout:   time.Minute,
 			UploadGrace:   24 * time.Hour,
 			DrainTimeout:  30 * time.Second,
 		},
-		GC:  GC{Interval: time.Minute, Grace: 15 * time.Minute},
+		GC:  GC{Interval: time.Minute, Grace: time.Minute},
 		Log: Log{Level: slog.LevelInfo, Format: FormatText},
 	}
 }

@@ -45,7 +45,7 @@ func (c *Config) settings() []setting {
 		one("limits.part_min", "size", "Smallest part of a multipart upload, the last one excepted.", &l.PartMin, parseSize(1, 5<<30), showSize),
 		one("limits.buffer_memory", "size", "Memory for data being received, over all uploads. Uploads wait for each other when it is used up.", &l.BufferMemory, parseSize(16<<20, 1<<40), showSize),
 		one("limits.connections", "number", "Connections open at once, per listener. Further ones wait to be accepted.", &l.Connections, parseNumber(16, 1_000_000), showNumber),
-		one("limits.header_bytes", "size", "Largest header of a request.", &l.HeaderBytes, parseSize(8<<10, 1<<20), showSize),
+		one("limits.header_bytes", "size", "Headers of a request, names and values together.", &l.HeaderBytes, parseSize(8<<10, 1<<20), showSize),
 		one("limits.header_timeout", "duration", "Time to send a request's header.", &l.HeaderTimeout, parseDuration(time.Second, time.Hour), showDuration),
 		one("limits.idle_timeout", "duration", "Time after which a connection without a request is closed.", &l.IdleTimeout, parseDuration(time.Second, 24*time.Hour), showDuration),
 		one("limits.body_timeout", "duration", "Time after which a client that neither sends nor takes data is cut off.", &l.BodyTimeout, parseDuration(time.Second, 24*time.Hour), showDuration),
@@ -54,7 +54,7 @@ func (c *Config) settings() []setting {
 		one("quota.bytes", "size", "Bytes for each account that has no quota of its own; 0 is no limit.", &c.Quota.Bytes, parseSize(0, 1<<60), showSize),
 		one("quota.objects", "number", "Objects for each account that has no quota of its own; 0 is no limit.", &c.Quota.Objects, parseCount, showCount),
 		one("gc.interval", "duration", "Pause between two rounds of the collector, which frees the space of deleted data.", &c.GC.Interval, parseDuration(time.Second, 24*time.Hour), showDuration),
-		one("gc.grace", "duration", "Age at which data that nothing names any more is removed. Readers of a replaced object have this long to finish.", &c.GC.Grace, parseDuration(0, 30*24*time.Hour), showDuration),
+		one("gc.grace", "duration", "Age from which data that nothing names any more is removed. Readers of a replaced object finish in any case.", &c.GC.Grace, parseDuration(0, 30*24*time.Hour), showDuration),
 		one("log.level", "`debug`, `info`, `warn` or `error`", "Least important lines to log. Requests are logged at `info`.", &c.Log.Level, parseLevel, showLevel),
 		one("log.format", "`text` or `json`", "Form of the lines.", &c.Log.Format, parseWord(FormatText, FormatJSON), showText),
 	}
