@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -52,9 +53,9 @@ type Usage interface {
 	AccountUsage(ctx context.Context, account naming.AccountID) (meta.Usage, error)
 }
 
-// Task is long work that an operator starts and watches. It calls progress now and then, from one goroutine, and returns what
-// is to be shown in the end as JSON.
-type Task func(ctx context.Context, progress func(Progress)) (report any, err error)
+// Task is long work that an operator starts and watches. It gets the query of its request, calls progress now and then, from one
+// goroutine, and returns what is to be shown in the end as JSON.
+type Task func(ctx context.Context, query url.Values, progress func(Progress)) (report any, err error)
 
 // Options are what the door stands on. Keys, Containers, Usage and Token must be set.
 type Options struct {

@@ -305,11 +305,11 @@ func TestTaskTellsProgressAndReport(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			f := start(t, func(o *admin.Options) {
 				o.Tasks = map[string]admin.Task{
-					"gc": func(_ context.Context, progress func(admin.Progress)) (any, error) {
+					"gc": func(_ context.Context, _ url.Values, progress func(admin.Progress)) (any, error) {
 						progress(admin.Progress{Phase: "sweep", Done: 1})
 						return admin.CollectReport{Blocks: 3}, nil
 					},
-					"scrub": func(context.Context, func(admin.Progress)) (any, error) {
+					"scrub": func(context.Context, url.Values, func(admin.Progress)) (any, error) {
 						return nil, errs.E("x", errs.Busy, errs.Store, "").Because("", "try later")
 					},
 				}
@@ -321,11 +321,11 @@ func TestTaskTellsProgressAndReport(t *testing.T) {
 			}
 			var phases []string
 			var report admin.CollectReport
-			err := f.client.Run(t.Context(), "gc", func(p admin.Progress) { phases = append(phases, p.Phase) }, &report)
+			err := f.client.Run(t.Context(), "gc", nil, func(p admin.Progress) { phases = append(phases, p.Phase) }, &report)
 			if err != nil || report.Blocks != 3 || !cmp.Equal(phases, []string{"sweep"}) {
 				t.Error(err, report, phases)
 			}
-			if err := f.client.Run(t.Context(), "scrub", nil, nil); failure(t, err).Message != "store: try later" {
+			if err := f.client.Run(t.Context(), "scrub", nil, nil, nil); failure(t, err).Message != "store: try later" {
 				t.Error(err)
 			}
 		})
@@ -335,7 +335,7 @@ func TestTaskTellsProgressAndReport(t *testing.T) {
 func TestTaskRunsOnceAtATime(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
 	f := start(t, func(o *admin.Options) {
-		o.Tasks = map[string]admin.Task{"gc": func(ctx context.Context, _ func(admin.Progress)) (any, error) {
+		o.Tasks = map[string]admin.Task{"gc": func(ctx context.Context, _ url.Values, _ func(admin.Progress)) (any, error) {
 			close(started)
 			select {
 			case <-release:
@@ -345,9 +345,9 @@ func TestTaskRunsOnceAtATime(t *testing.T) {
 		}}
 	})
 	first := make(chan error, 1)
-	go func() { first <- f.client.Run(context.WithoutCancel(t.Context()), "gc", nil, new(admin.CollectReport)) }()
+	go func() { first <- f.client.Run(context.WithoutCancel(t.Context()), "gc", nil, nil, new(admin.CollectReport)) }()
 	<-started
-	if err := f.client.Run(t.Context(), "gc", nil, nil); failure(t, err).Kind != errs.Conflict.String() {
+	if err := f.client.Run(t.Context(), "gc", nil, nil, nil); failure(t, err).Kind != errs.Conflict.String() {
 		t.Error(err)
 	}
 	close(release)

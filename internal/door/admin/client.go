@@ -34,8 +34,8 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 }
 
 // Run starts a task, calls progress for each of its lines of progress, and decodes its report into out.
-func (c *Client) Run(ctx context.Context, task string, progress func(Progress), out any) error {
-	resp, err := c.send(ctx, http.MethodPost, "/v1/"+task, nil, nil)
+func (c *Client) Run(ctx context.Context, task string, query url.Values, progress func(Progress), out any) error {
+	resp, err := c.send(ctx, http.MethodPost, "/v1/"+task, query, nil)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (d *Door) stream(name string, task Task) http.Handler {
 			_ = out.Flush()
 		}
 		var last time.Time
-		report, err := task(r.Context(), func(p Progress) {
+		report, err := task(r.Context(), r.URL.Query(), func(p Progress) {
 			if now := d.o.Clock.Now(); now.Sub(last) >= progressEvery {
 				last = now
 				send(line{Progress: &p})
