@@ -1,0 +1,126 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"pithos/internal/door/admin"
+)
+
+// Files of the server in the data directory. All have mode 0600 and are replaced as a whole. The rest of the directory is the engine's.
+const (
+	CredentialsFile = "credentials.json" // the first administrator's key
+	EndpointsFile   = "endpoints.json"   // where the running server listens; gone when it has stopped in order
+)
+
+// Credentials are the key of the administrator that the first start made.
+type Credentials struct {
+	Account   string    `json:"account"`
+	User      string    `json:"user"`
+	AccessKey string    `json:"access_key"`
+	Secret    string    `json:"secret_key"`
+	Created   time.Time `json:"created"`
+	// Pending says that the keystore may not have them yet: the file is written first, so that a crash in between cannot lose the
+	// only copy of the secret. The next start finishes it.
+	Pending bool `json:"pending,omitempty"`
+}
+
+// Endpoints tell where a running server listens.
+type Endpoints struct {
+	PID   int    `json:"pid"`
+	S3    string `json:"s3"`    // URL
+	Admin string `json:"admin"` // URL
+}
+
+// ReadCredentials reads what the first start wrote. errors.Is(err, fs.ErrNotExist) when there is none.
+func ReadCredentials(data string) (Credentials, error) {
+	var c Credentials
+	return c, readJSON(filepath.Join(data, CredentialsFile), &c)
+}
+
+// ReadEndpoints reads where the server of a data directory listens. The file may be left over from a server that was killed.
+func ReadEndpoints(data string) (Endpoints, error) {
+	var e Endpoints
+	return e, readJSON(filepath.Join(data, EndpointsFile), &e)
+}
+
+func readJSON(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		// The decoder's error may quote the text, which may be a secret.
+		return fmt.Errorf("%s is damaged: it is not the JSON that pithos wrote", path)
+	}
+	return nil
+}
+
+// writeFile puts text into a file of mode 0600 so that it is there whole or as it was before, also after a power loss.
+func writeFile(path string, text []byte) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, filepath.Base(path)+".*.tmp") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+		}
+	}()
+	if _, err = f.Write(text); err != nil {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	if cerr := f.Close(); cerr != nil {
+		return cerr
+	}
+	return syncDir(dir)
+}
+
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(path, append(text, '\n'))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// newToken draws the token of this run and writes it for the command line to read.
+func newToken(data string) (string, error) {
+	raw := make([]byte, 32)
+	_, _ = rand.Read(raw) // crypto/rand.Read never fails (Go 1.24)
+	token := hex.EncodeToString(raw)
+	return token, writeFile(filepath.Join(data, admin.TokenFile), []byte(token+"\n"))
+}
+
+// removeEndpoints is the end of an orderly stop.
+func removeEndpoints(data string) error {
+	var failed error
+	for _, name := range []string{EndpointsFile, admin.TokenFile} {
+		if err := os.Remove(filepath.Join(data, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}

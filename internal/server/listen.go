@@ -1,0 +1,147 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"pithos/internal/clock"
+)
+
+// listen opens a listener that holds at most connections at once. Its error says what to do.
+func listen(ctx context.Context, setting, flag, address string, connections int) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err == nil {
+		return newLimited(l, connections), nil
+	}
+	hint := "choose another address"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "another process uses this port: stop it, or choose another port"
+	case errors.Is(err, syscall.EACCES):
+		hint = "this user may not open the port: choose one above 1023"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		hint = "this machine has no such address: choose one that it has, or 0.0.0.0 for all"
+	}
+	return nil, fmt.Errorf("cannot listen on %s %s: %s with --%s HOST:PORT (%w)", setting, address, hint, flag, err)
+}
+
+// limited is a listener that stops accepting while too many connections are open.
+type limited struct {
+	net.Listener
+	slots  chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newLimited(l net.Listener, connections int) *limited {
+	return &limited{Listener: l, slots: make(chan struct{}, connections), closed: make(chan struct{})}
+}
+
+// Accept implements net.Listener.
+func (l *limited) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	// The TCP connection itself must stay visible inside: net/http sends files by it, and looks for nothing else.
+	return &limitedConn{TCPConn: c.(*net.TCPConn), slots: l.slots}, nil
+}
+
+// Close implements net.Listener.
+func (l *limited) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+type limitedConn struct {
+	*net.TCPConn
+	slots chan struct{}
+	once  sync.Once
+}
+
+// Close implements net.Conn and gives the place back.
+func (c *limitedConn) Close() error {
+	err := c.TCPConn.Close()
+	c.once.Do(func() { <-c.slots })
+	return err
+}
+
+// certificate is a key pair that is read again when its file changes, so that a renewed certificate needs no restart.
+type certificate struct {
+	certFile, keyFile string
+	clock             clock.Clock
+
+	mu      sync.Mutex
+	pair    *tls.Certificate
+	stamp   time.Time // of the file that pair was read from
+	checked time.Time
+}
+
+// certificateEvery is the least time between two looks at the file.
+const certificateEvery = 10 * time.Second
+
+func newCertificate(certFile, keyFile string, c clock.Clock) (*certificate, error) {
+	cert := &certificate{certFile: certFile, keyFile: keyFile, clock: c}
+	if err := cert.load(); err != nil {
+		return nil, fmt.Errorf("the certificate of s3.tls cannot be used: %w; check that s3.tls.cert and s3.tls.key are a pair in PEM", err)
+	}
+	return cert, nil
+}
+
+// load reads the pair; the caller holds mu or is alone.
+func (c *certificate) load() error {
+	info, err := os.Stat(c.certFile)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		return err
+	}
+	c.pair, c.stamp = &pair, info.ModTime()
+	return nil
+}
+
+// get is tls.Config.GetCertificate. A new file that cannot be read leaves the old pair in use: it is half written, or wrong.
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.clock.Now(); now.Sub(c.checked) >= certificateEvery {
+		c.checked = now
+		if info, err := os.Stat(c.certFile); err == nil && !info.ModTime().Equal(c.stamp) {
+			_ = c.load() // see above
+		}
+	}
+	return c.pair, nil
+}
+
+// tlsConfig is for TLS 1.2 and newer; net/http adds HTTP/2.
+func tlsConfig(c *certificate) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
+}
+
+// urlOf shows a listener's address as a URL that works on this machine.
+func urlOf(scheme string, l net.Listener) string {
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return scheme + "://" + l.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}

@@ -1,0 +1,159 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"pithos/internal/door/s3"
+	"pithos/internal/invariant"
+	"pithos/internal/store/blob"
+	"pithos/internal/store/key"
+	"pithos/internal/store/meta"
+)
+
+// Bounds of what a scrape may cost.
+const (
+	scrapeTimeout  = 10 * time.Second
+	scrapeAccounts = 10_000 // accounts with a series of their own; the rest shows in no metric
+)
+
+// metrics are what /metrics shows. Names follow the Prometheus conventions: base units, _total for counters.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	received *prometheus.CounterVec
+	sent     *prometheus.CounterVec
+	errors   *prometheus.CounterVec
+	tasks    *prometheus.CounterVec
+	cleaned  *prometheus.CounterVec
+}
+
+func newMetrics(version string) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pithos_requests_total", Help: "Requests answered, by door, operation and HTTP status.",
+		}, []string{"door", "operation", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "pithos_request_seconds", Help: "Time from the request's header to the end of its answer.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
+		}, []string{"door", "operation"}),
+		received: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pithos_received_bytes_total", Help: "Bytes of request bodies.",
+		}, []string{"door", "operation"}),
+		sent: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pithos_sent_bytes_total", Help: "Bytes of answers' bodies.",
+		}, []string{"door", "operation"}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pithos_request_errors_total", Help: "Requests answered with an error, by its protocol's code.",
+		}, []string{"door", "code"}),
+		tasks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pithos_task_runs_total", Help: "Runs of background work, by task and result (ok, failed).",
+		}, []string{"task", "result"}),
+		cleaned: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pithos_collected_total", Help: "What the collector removed: blocks, bytes of them, bytes given back to the disk, holders.",
+		}, []string{"what"}),
+	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "pithos_build_info", Help: "Always 1; the label tells the version."}, []string{"version"})
+	build.WithLabelValues(version).Set(1)
+	broken := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "pithos_invariants_broken_total", Help: "Checks of what must always be true that failed. Anything but 0 is a bug: please report it with the log.",
+	}, func() float64 { return float64(invariant.Broken()) })
+	m.registry.MustRegister(m.requests, m.seconds, m.received, m.sent, m.errors, m.tasks, m.cleaned, build, broken,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// observe counts a request of the S3 door.
+func (m *metrics) observe(o s3.Observation) {
+	operation := o.Operation
+	if operation == "" {
+		operation = "none"
+	}
+	m.requests.WithLabelValues("s3", operation, strconv.Itoa(o.Status)).Inc()
+	m.seconds.WithLabelValues("s3", operation).Observe(o.Duration.Seconds())
+	if o.BytesIn > 0 {
+		m.received.WithLabelValues("s3", operation).Add(float64(o.BytesIn))
+	}
+	if o.BytesOut > 0 {
+		m.sent.WithLabelValues("s3", operation).Add(float64(o.BytesOut))
+	}
+	if o.Code != "" {
+		m.errors.WithLabelValues("s3", o.Code).Inc()
+	}
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// storeCollector asks the stores at each scrape.
+type storeCollector struct {
+	keys  key.Reader
+	meta  meta.Tally
+	blobs blob.Store
+	stats func(put func(name, help string, value float64)) // of the engine; nil: none
+
+	account, blockCount, blockBytes *prometheus.Desc
+}
+
+func newStoreCollector(keys key.Reader, tally meta.Tally, blobs blob.Store, stats func(func(string, string, float64))) *storeCollector {
+	return &storeCollector{
+		keys: keys, meta: tally, blobs: blobs, stats: stats,
+		account:    prometheus.NewDesc("pithos_account_usage", "What an account holds: objects, bytes, versions, stored (bytes of all versions), upload_parts, upload_bytes.", []string{"account", "what"}, nil),
+		blockCount: prometheus.NewDesc("pithos_blocks", "Stored blocks.", nil, nil),
+		blockBytes: prometheus.NewDesc("pithos_block_bytes", "Space of blocks: live, dead (deleted, not yet given back), disk (all files).", []string{"what"}, nil),
+	}
+}
+
+// Describe implements prometheus.Collector. The engine's own metrics are not described ahead.
+func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.account
+	ch <- c.blockCount
+	ch <- c.blockBytes
+}
+
+// Collect implements prometheus.Collector. What cannot be read is left out: a scrape must not fail for one store.
+func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout) // the interface has no context
+	defer cancel()
+	gauge := func(d *prometheus.Desc, v int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	accounts := 0
+	_ = c.keys.Accounts(ctx, "", func(a key.Account) bool {
+		u, err := c.meta.AccountUsage(ctx, a.ID)
+		if err != nil {
+			return false
+		}
+		id := string(a.ID)
+		gauge(c.account, u.Objects, id, "objects")
+		gauge(c.account, u.Bytes, id, "bytes")
+		gauge(c.account, u.Versions, id, "versions")
+		gauge(c.account, u.Stored, id, "stored")
+		gauge(c.account, u.UploadParts, id, "upload_parts")
+		gauge(c.account, u.UploadBytes, id, "upload_bytes")
+		accounts++
+		return accounts < scrapeAccounts
+	})
+	if reporter, ok := blob.As[blob.Usage](c.blobs); ok {
+		if u, err := reporter.Usage(ctx); err == nil {
+			gauge(c.blockCount, u.Blocks)
+			gauge(c.blockBytes, u.Live, "live")
+			gauge(c.blockBytes, u.Dead, "dead")
+			gauge(c.blockBytes, u.Disk, "disk")
+		}
+	}
+	if c.stats != nil {
+		c.stats(func(name, help string, value float64) {
+			ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("pithos_engine_"+name, help, nil, nil), prometheus.GaugeValue, value)
+		})
+	}
+}

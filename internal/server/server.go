@@ -1,0 +1,279 @@
+// Package server puts everything together from a configuration: stores, backend,
+// doors, listeners, background work. It is the one place that knows all of them.
+//
+// Order of a start: lock and open the stores, open the listeners, see to it that
+// somebody can sign in, tell where the service is, serve. Order of a stop: refuse
+// new requests, let running ones finish or cut them, end background work, close
+// the admin listener, close the stores. A process that is killed instead loses
+// nothing that it answered: that is the stores' business and needs no stop.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pithos/internal/backend"
+	"pithos/internal/clock"
+	"pithos/internal/config"
+	"pithos/internal/door/admin"
+	"pithos/internal/door/s3"
+	"pithos/internal/door/wire"
+	"pithos/internal/errs"
+	"pithos/internal/store/blob"
+	"pithos/internal/store/bucket"
+)
+
+// Fixed times of the server.
+const (
+	cutTimeout   = 5 * time.Second  // for handlers to notice that they were cut
+	adminTimeout = 2 * time.Second  // for the admin listener's running requests
+	adminHeader  = 10 * time.Second // to send the header of an admin request
+	adminConns   = 256
+	paceGrace    = 5 * time.Minute // of waiting for a body's bytes, after which its rate counts
+	paceRate     = 1 << 10         // bytes per second that it must then reach
+)
+
+// Options say what to run. Config and Open must be set.
+type Options struct {
+	Config  *config.Config
+	Open    Opener
+	Version string
+	Log     *slog.Logger  // discards
+	Clock   clock.Clock   // clock.System
+	Started func(Started) // called once, when the service answers
+}
+
+// Started tells where the service is. Credentials are set on the first start only, and shown nowhere else.
+type Started struct {
+	Endpoints
+	Region      string
+	Data        string // absolute
+	Credentials *Credentials
+}
+
+// Run serves until ctx ends, then stops in order and returns nil. Its error says what to do about it.
+func Run(ctx context.Context, o Options) (err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	for _, note := range o.Config.Notes {
+		o.Log.WarnContext(ctx, "configuration", "note", note)
+	}
+	st, err := openStores(ctx, o.Config, o.Open, o.Log, o.Clock)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.close()) }()
+	s := &service{o: o, stores: st, metrics: newMetrics(o.Version)}
+	return s.run(ctx)
+}
+
+// service is a running server.
+type service struct {
+	o       Options
+	stores  *stores
+	metrics *metrics
+
+	stopping atomic.Bool
+	s3       *http.Server
+	gate     *gate
+	admin    *http.Server
+	failed   chan error // a listener that broke
+}
+
+func (s *service) run(ctx context.Context) (err error) {
+	cfg := s.o.Config
+	s3Listener, err := listen(ctx, "s3.listen", "s3-listen", cfg.S3.Listen, cfg.Limits.Connections)
+	if err != nil {
+		return err
+	}
+	defer s3Listener.Close()
+	adminListener, err := listen(ctx, "admin.listen", "admin-listen", cfg.Admin.Listen, adminConns)
+	if err != nil {
+		return err
+	}
+	defer adminListener.Close()
+	started, token, err := s.prepare(ctx, s3Listener, adminListener)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, removeEndpoints(cfg.Data)) }()
+
+	// Requests and background work outlive ctx: they end in the order of a stop.
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	b := s.stores.newBackend(cfg, s.o.Log, s.o.Clock)
+	tasks := newTasks(s.stores, b, s.o, s.metrics)
+	background, endBackground := context.WithCancel(base)
+	defer endBackground()
+	var work sync.WaitGroup
+	work.Go(func() { tasks.loop(background) })
+
+	serveTLS, err := s.servers(base, b, tasks, token)
+	if err != nil {
+		return err
+	}
+	s.failed = make(chan error, 2)
+	s.serve(s.s3, s3Listener, serveTLS)
+	s.serve(s.admin, adminListener, false)
+	s.o.Log.InfoContext(ctx, "serving", "s3", started.S3, "admin", started.Admin, "data", started.Data, "version", s.o.Version)
+	if s.o.Started != nil {
+		s.o.Started(started)
+	}
+	select {
+	case <-ctx.Done():
+	case err = <-s.failed:
+	}
+	s.stop(base, cut)
+	endBackground()
+	work.Wait()
+	return err
+}
+
+// prepare writes what the command line reads, and makes the first administrator.
+func (s *service) prepare(ctx context.Context, s3Listener, adminListener net.Listener) (Started, string, error) {
+	cfg := s.o.Config
+	data, err := filepath.Abs(cfg.Data)
+	if err != nil {
+		return Started{}, "", err
+	}
+	scheme := "http"
+	if cfg.S3.TLS.Cert != "" {
+		scheme = "https"
+	}
+	started := Started{
+		Endpoints: Endpoints{PID: os.Getpid(), S3: urlOf(scheme, s3Listener), Admin: urlOf("http", adminListener)},
+		Region:    cfg.S3.Region, Data: data,
+	}
+	token, err := newToken(cfg.Data)
+	if err != nil {
+		return Started{}, "", fmt.Errorf("the data directory cannot be written: %w", err)
+	}
+	if err := writeJSON(filepath.Join(cfg.Data, EndpointsFile), started.Endpoints); err != nil {
+		return Started{}, "", fmt.Errorf("the data directory cannot be written: %w", err)
+	}
+	if s.stores.writer != nil {
+		if started.Credentials, err = administrator(ctx, cfg.Data, s.stores.writer, s.o.Clock.Now()); err != nil {
+			return Started{}, "", err
+		}
+	}
+	return started, token, nil
+}
+
+// servers makes both HTTP servers.
+func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks, token string) (serveTLS bool, err error) {
+	cfg := s.o.Config
+	door := s3.New(b, s3.Options{
+		Region: cfg.S3.Region, Domains: cfg.S3.Domains, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observe,
+		Limits: s3.Limits{HeaderBytes: int(cfg.Limits.HeaderBytes)},
+		Pace:   wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
+	})
+	s.gate = &gate{next: door}
+	// The door refuses a large header in the words of its protocol; net/http's own bound lies behind it.
+	s.s3 = s.httpServer(base, s.gate, cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, 2*int(cfg.Limits.HeaderBytes))
+	if cfg.S3.TLS.Cert != "" {
+		cert, err := newCertificate(cfg.S3.TLS.Cert, cfg.S3.TLS.Key, s.o.Clock)
+		if err != nil {
+			return false, err
+		}
+		s.s3.TLSConfig = tlsConfig(cert)
+	}
+	s.metrics.registry.MustRegister(newStoreCollector(s.stores.keys, s.stores.engine.Meta(), s.stores.engine.Blobs(), engineStats(s.stores.engine)))
+	s.admin = s.httpServer(base, admin.New(s.adminOptions(tasks, token)), adminHeader, cfg.Limits.IdleTimeout, http.DefaultMaxHeaderBytes)
+	return s.s3.TLSConfig != nil, nil
+}
+
+func (s *service) httpServer(base context.Context, h http.Handler, header, idle time.Duration, headerBytes int) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: header, IdleTimeout: idle, MaxHeaderBytes: headerBytes,
+		BaseContext: func(net.Listener) context.Context { return base },
+		// net/http reports broken handshakes and aborted handlers here: a client's doing, told to those who look for it.
+		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+func (s *service) adminOptions(t *tasks, token string) admin.Options {
+	o := adminOptions(s.o, s.stores, t)
+	o.Token, o.Metrics, o.Ready = token, s.metrics.handler(), s.ready
+	return o
+}
+
+// adminOptions are what the admin door gets, in a server or in the command line's own process.
+func adminOptions(o Options, st *stores, t *tasks) admin.Options {
+	a := admin.Options{
+		Keys: st.keys, Containers: st.engine.Buckets(), Usage: st.engine.Meta(), Version: o.Version, Clock: o.Clock, Log: o.Log,
+		Quota: bucket.Limit{Bytes: o.Config.Quota.Bytes, Objects: o.Config.Quota.Objects},
+		Tasks: t.byName(), Store: storeUsage(st.engine.Blobs()),
+	}
+	if st.writer != nil {
+		a.Writer = st.writer
+	}
+	return a
+}
+
+func storeUsage(b blob.Store) func(ctx context.Context) (admin.StoreUsage, error) {
+	return func(ctx context.Context) (admin.StoreUsage, error) {
+		reporter, ok := blob.As[blob.Usage](b)
+		if !ok {
+			return admin.StoreUsage{}, nil
+		}
+		u, err := reporter.Usage(ctx)
+		return admin.StoreUsage{Blocks: u.Blocks, Live: u.Live, Dead: u.Dead, Disk: u.Disk}, err
+	}
+}
+
+// ready tells why the service cannot serve; nil when it can.
+func (s *service) ready(ctx context.Context) error {
+	if s.stopping.Load() {
+		return errs.E("server.ready", errs.Busy, errs.NoThing, "").Because("", "the server is stopping")
+	}
+	return s.stores.answer(ctx)
+}
+
+// serve runs an HTTP server until it is stopped.
+func (s *service) serve(srv *http.Server, l net.Listener, overTLS bool) {
+	go func() {
+		var err error
+		if overTLS {
+			err = srv.ServeTLS(l, "", "")
+		} else {
+			err = srv.Serve(l)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("the listener %s broke: %w", l.Addr(), err)
+		}
+	}()
+}
+
+// stop ends serving. The admin listener goes last, so that readyz and metrics can be read meanwhile.
+func (s *service) stop(base context.Context, cut context.CancelFunc) {
+	s.stopping.Store(true)
+	limit := s.o.Config.Limits.DrainTimeout
+	s.o.Log.InfoContext(base, "stopping", "running_requests_have", limit)
+	outer := context.WithoutCancel(base)
+	ctx, cancel := context.WithTimeout(outer, limit)
+	defer cancel()
+	last, cancelLast := context.WithTimeout(outer, limit+cutTimeout)
+	defer cancelLast()
+	if !drain(ctx, last, s.s3, s.gate, cut) {
+		s.o.Log.WarnContext(base, "some requests did not end in time")
+	}
+	ctx, cancelAdmin := context.WithTimeout(outer, adminTimeout)
+	defer cancelAdmin()
+	if err := s.admin.Shutdown(ctx); err != nil {
+		_ = s.admin.Close() // its requests had their time
+	}
+	s.o.Log.InfoContext(base, "stopped")
+}

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+
+	"pithos/internal/backend"
+	"pithos/internal/clock"
+	"pithos/internal/config"
+	"pithos/internal/engine/filekeys"
+	"pithos/internal/store/blob"
+	"pithos/internal/store/bucket"
+	"pithos/internal/store/key"
+	"pithos/internal/store/meta"
+)
+
+// Engine is an opened data directory: all four stores. Close ends them together.
+type Engine interface {
+	Keys() key.Store
+	Buckets() bucket.Store
+	Meta() meta.Store
+	Blobs() blob.Store
+	Close() error
+}
+
+// Opener opens the data directory for this process alone, and makes it if need be.
+type Opener func(ctx context.Context, dir string, log *slog.Logger, c clock.Clock) (Engine, error)
+
+// stores are the opened engine and the keystore that the configuration chose.
+type stores struct {
+	engine Engine
+	keys   key.Reader
+	writer key.Store // nil: the users stand in the configuration file
+}
+
+// openStores opens what the configuration names.
+func openStores(ctx context.Context, cfg *config.Config, open Opener, log *slog.Logger, c clock.Clock) (*stores, error) {
+	engine, err := open(ctx, cfg.Data, log, c)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Keystore.Kind != config.File {
+		return &stores{engine: engine, keys: engine.Keys(), writer: engine.Keys()}, nil
+	}
+	keys, err := filekeys.New(fileUsers(cfg.Keystore.Users))
+	if err != nil {
+		return nil, errors.Join(err, engine.Close())
+	}
+	return &stores{engine: engine, keys: keys}, nil
+}
+
+// fileUsers turns the users of the configuration into those of the keystore.
+func fileUsers(users []config.User) []filekeys.User {
+	list := make([]filekeys.User, len(users))
+	for i, u := range users {
+		list[i] = filekeys.User{
+			Name: u.Name, Account: u.Account, Password: u.Password, DisplayName: u.DisplayName, Canonical: u.Canonical,
+			Email: u.Email, Roles: u.Roles, Groups: u.Groups,
+		}
+		for _, k := range u.Keys {
+			list[i].Keys = append(list[i].Keys, filekeys.Key{AccessKey: k.AccessKey, Secret: k.Secret, Expires: k.Expires})
+		}
+	}
+	return list
+}
+
+func (s *stores) close() error {
+	var err error
+	if s.writer == nil {
+		err = s.keys.Close()
+	}
+	return errors.Join(err, s.engine.Close())
+}
+
+// answer asks each store a small question.
+func (s *stores) answer(ctx context.Context) error {
+	var first key.Account
+	return cmp.Or(
+		s.keys.Accounts(ctx, "", func(a key.Account) bool { first = a; return false }),
+		s.engine.Buckets().Containers(ctx, first.ID, "", func(bucket.Container) bool { return false }),
+		func() error { _, err := s.engine.Meta().AccountUsage(ctx, first.ID); return err }(),
+		s.engine.Blobs().Walk(ctx, nil, func(blob.Info) bool { return false }),
+	)
+}
+
+// newBackend puts the backend on the stores with the configuration's limits.
+func (s *stores) newBackend(cfg *config.Config, log *slog.Logger, c clock.Clock) *backend.Backend {
+	l := cfg.Limits
+	return backend.New(backend.Stores{
+		Keys: s.keys, Buckets: s.engine.Buckets(), Meta: s.engine.Meta(), Blobs: s.engine.Blobs(),
+	}, backend.Options{
+		Clock: c, Log: log, Region: cfg.S3.Region, BufferBytes: l.BufferMemory, ObjectMax: l.ObjectSize, PutMax: l.PutSize,
+		PartMin: l.PartMin, UploadGrace: l.UploadGrace, DefaultQuota: bucket.Limit{Bytes: cfg.Quota.Bytes, Objects: cfg.Quota.Objects},
+	})
+}
