@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"pithos/internal/door/admin"
+)
+
+func gcCommand(t *terminal) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "gc", Short: "Free the space of deleted data now", Args: cobra.NoArgs,
+		Long: `Run one round of the collector, which the server also runs by itself every gc.interval:
+give up writers that vanished, delete blocks that nothing names any more, and give
+the space of mostly deleted packs back to the disk. Works beside running requests.`,
+		Example: "  pithos gc\n  pithos gc --grace 0s",
+	}
+	grace := cmd.Flags().String("grace", "", "`age` from which unneeded data is removed; gc.grace by default")
+	t.addJSON(cmd)
+	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		query := url.Values{}
+		if *grace != "" {
+			query.Set("grace", *grace)
+		}
+		var r admin.CollectReport
+		if err := t.task(cmd.Context(), "gc", query, &r); err != nil {
+			return err
+		}
+		if t.json {
+			return t.printJSON(r)
+		}
+		fmt.Fprintf(t.out, "Deleted %d blocks (%s); gave %s back to the disk; %d blocks are within the grace period.\n", r.Blocks, showBytes(r.Bytes), showBytes(r.Compacted), r.Young)
+		return nil
+	})
+	return cmd
+}
+
+func scrubCommand(t *terminal) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "scrub", Short: "Read every block and compare it with its hash", Args: cobra.NoArgs,
+		Long: `Read every stored block and compare it with the hash that is its name. Damaged blocks
+are set aside, so that the next upload of the same bytes heals them, and are listed.
+Works beside running requests. Exit codes: 0 clean, 1 damage.`,
+		Example: "  pithos scrub\n  pithos scrub --json",
+	}
+	t.addJSON(cmd)
+	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		var r admin.ScrubReport
+		if err := t.task(cmd.Context(), "scrub", nil, &r); err != nil {
+			return err
+		}
+		if t.json {
+			if err := t.printJSON(r); err != nil {
+				return err
+			}
+		} else {
+			for _, id := range r.Damaged {
+				fmt.Fprintf(t.out, "damage: block %s\n", id)
+			}
+			fmt.Fprintf(t.out, "Read %d blocks (%s), %d of them damaged.\n", r.Blocks, showBytes(r.Bytes), len(r.Damaged))
+		}
+		if len(r.Damaged) > 0 {
+			return &failure{code: exitFailed}
+		}
+		return nil
+	})
+	return cmd
+}
+
+// task runs long work and shows how far it is, if a person watches.
+func (t *terminal) task(ctx context.Context, name string, query url.Values, out any) error {
+	return t.connect(ctx, func(c *admin.Client, _ bool) error {
+		show, done := progressLine(t.err)
+		defer done()
+		err := c.Run(ctx, name, query, show, out)
+		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+			return &failure{exitUnreachable, fmt.Errorf("%s did not end: %w; see the server's log", name, err)}
+		}
+		return err
+	})
+}
+
+// progressLine keeps one line of a terminal up to date. Nothing is shown where the output goes to a file or program.
+func progressLine(w io.Writer) (show func(admin.Progress), done func()) {
+	f, ok := w.(*os.File)
+	if !ok {
+		return nil, func() {}
+	}
+	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return nil, func() {}
+	}
+	const erase = "\r\x1b[K"
+	show = func(p admin.Progress) {
+		text := fmt.Sprintf("%s: %d", p.Phase, p.Done)
+		if p.Total > 0 {
+			text += fmt.Sprintf(" of %d (%d%%)", p.Total, min(100*p.Done/p.Total, 100))
+		}
+		if p.Bytes > 0 {
+			text += ", " + showBytes(p.Bytes)
+		}
+		fmt.Fprint(w, erase+text)
+	}
+	return show, func() { fmt.Fprint(w, erase) }
+}

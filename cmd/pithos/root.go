@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"pithos/internal/config"
+	"pithos/internal/door/admin"
+	"pithos/internal/server"
+)
+
+// terminal is where a command reads and writes, with the flags that all commands share.
+type terminal struct {
+	in       io.Reader
+	out, err io.Writer
+
+	configFile string
+	data       string
+	json       bool
+}
+
+const rootHelp = `Pithos stores objects and serves them over the S3 API.
+
+Without any configuration it keeps everything in ./pithos-data, listens on
+127.0.0.1:9000 and makes an administrator on its first start:
+
+  pithos serve
+
+Users, keys and accounts are managed while the server runs or when it is stopped:
+
+  pithos user add alice
+  pithos account quota alice --bytes 10GiB
+
+Exit codes:
+  0  done
+  1  it failed, or a check found damage
+  2  wrong use, or faults in the configuration
+  3  the data directory or the server cannot be reached`
+
+func newRoot(t *terminal) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "pithos",
+		Short:         "An object store that speaks S3",
+		Long:          rootHelp,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVarP(&t.configFile, "config", "c", "", "YAML `file` with the configuration ($"+config.VariableConfig+")")
+	flags.StringVar(&t.data, "data", "", "data `directory` ($"+config.Variable("data")+"; default "+config.Default().Data+")")
+	root.AddCommand(
+		serveCommand(t), credentialsCommand(t), userCommand(t), keyCommand(t), accountCommand(t), usageCommand(t),
+		gcCommand(t), scrubCommand(t), configCommand(t), versionCommand(t),
+	)
+	root.SetCompletionCommandGroupID("")
+	return root
+}
+
+// load reads the configuration with the settings given as flags, by key.
+func (t *terminal) load(flags map[string]string) (*config.Config, error) {
+	if flags == nil {
+		flags = map[string]string{}
+	}
+	if t.data != "" {
+		flags["data"] = t.data
+	}
+	file := t.configFile
+	if file == "" {
+		file = os.Getenv(config.VariableConfig)
+	}
+	return config.Load(config.Sources{File: file, Environ: os.Environ(), Flags: flags})
+}
+
+// connect runs fn with the admin API of the data directory, of the running server or, when none runs, in this process.
+func (t *terminal) connect(ctx context.Context, fn func(c *admin.Client, online bool) error) (err error) {
+	cfg, err := t.load(nil)
+	if err != nil {
+		return err
+	}
+	client, online, closeAll, err := server.Connect(ctx, t.serverOptions(cfg))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeAll()) }()
+	return fn(client, online)
+}
+
+// serverOptions are the options for work without a server: only warnings are told.
+func (t *terminal) serverOptions(cfg *config.Config) server.Options {
+	log := cfg.Log
+	log.Level = max(log.Level, slog.LevelWarn)
+	return server.Options{Config: cfg, Open: server.OpenEmbedded(nil), Version: version(), Log: server.NewLog(t.err, log)}
+}
+
+func versionCommand(t *terminal) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Show the version of this program",
+		Example: "  pithos version\n  pithos version --json",
+		Args:    cobra.NoArgs,
+		RunE: action(func(*cobra.Command, []string) error {
+			v := struct {
+				Version string `json:"version"`
+				Go      string `json:"go"`
+				OS      string `json:"os"`
+				Arch    string `json:"arch"`
+				Format  int    `json:"data_format"`
+			}{version(), runtime.Version(), runtime.GOOS, runtime.GOARCH, server.DataFormat}
+			if t.json {
+				return t.printJSON(v)
+			}
+			fmt.Fprintf(t.out, "pithos %s (%s, %s/%s, data format %d)\n", v.Version, v.Go, v.OS, v.Arch, v.Format)
+			return nil
+		}),
+	}
+	t.addJSON(cmd)
+	return cmd
+}
+
+// version is that of the module, or the commit that the program was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "devel-" + s.Value[:12]
+		}
+	}
+	return "devel"
+}
