@@ -14,7 +14,7 @@ func configCommand(t *terminal) *cobra.Command {
 	}
 	checkSettings := addSettings(check)
 	check.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		cfg, err := t.load(checkSettings(cmd.Flags()))
+		cfg, err := t.load(checkSettings(cmd))
 		if err != nil {
 			return err
 		}
@@ -31,7 +31,7 @@ func configCommand(t *terminal) *cobra.Command {
 	}
 	showSettings := addSettings(show)
 	show.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		cfg, err := t.load(showSettings(cmd.Flags()))
+		cfg, err := t.load(showSettings(cmd))
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -8,10 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"errors"
-
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"pithos/internal/config"
 	"pithos/internal/server"
@@ -39,7 +37,7 @@ func serveCommand(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{Use: "serve", Short: "Serve the S3 API", Long: serveHelp, Example: serveExamples, Args: cobra.NoArgs}
 	settings := addSettings(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		cfg, err := t.load(settings(cmd.Flags()))
+		cfg, err := t.load(settings(cmd))
 		if err != nil {
 			return err
 		}
@@ -63,7 +61,7 @@ func serveCommand(t *terminal) *cobra.Command {
 }
 
 // addSettings adds a flag for each setting but "data", which all commands have, and returns how to read those that were given.
-func addSettings(cmd *cobra.Command) func(*pflag.FlagSet) map[string]string {
+func addSettings(cmd *cobra.Command) func(*cobra.Command) map[string]string {
 	all := config.Settings()
 	for _, s := range all {
 		if s.Key == "data" {
@@ -76,10 +74,10 @@ func addSettings(cmd *cobra.Command) func(*pflag.FlagSet) map[string]string {
 		f := cmd.Flags().VarPF(&text{kind: s.Kind}, s.Flag, "", unquoted(usage))
 		f.DefValue = ""
 	}
-	return func(flags *pflag.FlagSet) map[string]string {
+	return func(cmd *cobra.Command) map[string]string {
 		given := map[string]string{}
 		for _, s := range all {
-			if f := flags.Lookup(s.Flag); s.Key != "data" && f != nil && f.Changed {
+			if f := cmd.Flags().Lookup(s.Flag); s.Key != "data" && f != nil && f.Changed {
 				given[s.Key] = f.Value.String()
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pithos/internal/clock"
 	"pithos/internal/config"
 	"pithos/internal/door/admin"
 )
@@ -245,7 +246,7 @@ func keyAdd(t *terminal) *cobra.Command {
 			if err != nil {
 				return &failure{exitUsage, fmt.Errorf("--expires-in: %w", err)}
 			}
-			n.Expires = time.Now().UTC().Add(d).Truncate(time.Second)
+			n.Expires = clock.System{}.Now().UTC().Add(d).Truncate(time.Second)
 		}
 		if secret {
 			var err error
