@@ -345,7 +345,9 @@ func TestTaskRunsOnceAtATime(t *testing.T) {
 		}}
 	})
 	first := make(chan error, 1)
-	go func() { first <- f.client.Run(context.WithoutCancel(t.Context()), "gc", nil, nil, new(admin.CollectReport)) }()
+	go func() {
+		first <- f.client.Run(context.WithoutCancel(t.Context()), "gc", nil, nil, new(admin.CollectReport))
+	}()
 	<-started
 	if err := f.client.Run(t.Context(), "gc", nil, nil, nil); failure(t, err).Kind != errs.Conflict.String() {
 		t.Error(err)
