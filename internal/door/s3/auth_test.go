@@ -1,0 +1,29 @@
+package s3
+
+import (
+	"net/http"
+	"testing"
+
+	"pithos/internal/door/wire/sigv4"
+)
+
+// Every refusal of a signature has a message and the status that S3 gives it.
+func TestSignatureCodesAreKnown(t *testing.T) {
+	for _, c := range sigv4.Codes() {
+		want := http.StatusBadRequest
+		switch c {
+		case sigv4.AccessDenied, sigv4.InvalidAccessKeyID, sigv4.RequestTimeTooSkewed, sigv4.SignatureDoesNotMatch:
+			want = http.StatusForbidden
+		case sigv4.MissingContentLength:
+			want = http.StatusLengthRequired
+		case sigv4.NotImplemented:
+			want = http.StatusNotImplemented
+		}
+		if got := code(c).status(); got != want {
+			t.Errorf("%s: status %d, want %d", c, got, want)
+		}
+		if messages[code(c)] == "" {
+			t.Errorf("%s has no message", c)
+		}
+	}
+}
