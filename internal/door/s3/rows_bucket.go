@@ -3,7 +3,7 @@ package s3
 // serviceRows are the operations on the service.
 func serviceRows() []row {
 	return []row{
-		{op: "ListBuckets", method: get, level: serviceLevel, action: "s3:ListAllMyBuckets"},
+		{op: "ListBuckets", method: get, level: serviceLevel, action: "s3:ListAllMyBuckets", query: "max-buckets continuation-token prefix bucket-region", state: served, handle: listBuckets},
 		{op: "ListDirectoryBuckets", method: get, level: serviceLevel, marker: "x-id=ListDirectoryBuckets", action: "s3express:ListAllMyDirectoryBuckets", note: "there are no directory buckets"},
 		{op: "WriteGetObjectResponse", method: post, level: serviceLevel, action: "s3-object-lambda:WriteGetObjectResponse", note: "there is no Object Lambda"},
 	}
@@ -16,20 +16,20 @@ func bucketRows() []row {
 	empty := "nothing is configured; setting it " + later
 	never := "analytics and table services of AWS are out of scope"
 	return []row{
-		{op: "CreateBucket", method: put, level: b, action: "s3:CreateBucket"},
-		{op: "HeadBucket", method: head, level: b, action: "s3:ListBucket"},
-		{op: "DeleteBucket", method: remove, level: b, action: "s3:DeleteBucket"},
-		{op: "ListObjects", method: get, level: b, action: "s3:ListBucket"},
-		{op: "ListObjectsV2", method: get, level: b, marker: "list-type=2", action: "s3:ListBucket"},
-		{op: "ListObjectVersions", method: get, level: b, marker: "versions", action: "s3:ListBucketVersions"},
-		{op: "GetBucketLocation", method: get, level: b, marker: "location", action: "s3:GetBucketLocation"},
-		{op: "GetBucketVersioning", method: get, level: b, marker: "versioning", action: "s3:GetBucketVersioning"},
-		{op: "PutBucketVersioning", method: put, level: b, marker: "versioning", action: "s3:PutBucketVersioning"},
-		{op: "GetBucketAcl", method: get, level: b, marker: "acl", action: "s3:GetBucketAcl"},
-		{op: "PutBucketAcl", method: put, level: b, marker: "acl", action: "s3:PutBucketAcl"},
-		{op: "GetBucketOwnershipControls", method: get, level: b, marker: "ownershipControls", action: "s3:GetBucketOwnershipControls"},
-		{op: "PutBucketOwnershipControls", method: put, level: b, marker: "ownershipControls", action: "s3:PutBucketOwnershipControls"},
-		{op: "DeleteBucketOwnershipControls", method: remove, level: b, marker: "ownershipControls", action: "s3:PutBucketOwnershipControls"},
+		{op: "CreateBucket", method: put, level: b, action: "s3:CreateBucket", state: served, handle: createBucket},
+		{op: "HeadBucket", method: head, level: b, action: "s3:ListBucket", state: served, handle: headBucket},
+		{op: "DeleteBucket", method: remove, level: b, action: "s3:DeleteBucket", state: served, handle: deleteBucket},
+		{op: "ListObjects", method: get, level: b, action: "s3:ListBucket", query: "prefix delimiter max-keys encoding-type marker", state: served, handle: listObjects},
+		{op: "ListObjectsV2", method: get, level: b, marker: "list-type=2", action: "s3:ListBucket", query: "prefix delimiter max-keys encoding-type continuation-token start-after fetch-owner", state: served, handle: listObjectsV2},
+		{op: "ListObjectVersions", method: get, level: b, marker: "versions", action: "s3:ListBucketVersions", query: "prefix delimiter max-keys encoding-type key-marker version-id-marker", state: served, handle: listObjectVersions},
+		{op: "GetBucketLocation", method: get, level: b, marker: "location", action: "s3:GetBucketLocation", state: served, handle: getBucketLocation},
+		{op: "GetBucketVersioning", method: get, level: b, marker: "versioning", action: "s3:GetBucketVersioning", state: served, handle: getBucketVersioning},
+		{op: "PutBucketVersioning", method: put, level: b, marker: "versioning", action: "s3:PutBucketVersioning", state: served, handle: putBucketVersioning},
+		{op: "GetBucketAcl", method: get, level: b, marker: "acl", action: "s3:GetBucketAcl", state: served, handle: getBucketACL},
+		{op: "PutBucketAcl", method: put, level: b, marker: "acl", action: "s3:PutBucketAcl", state: served, handle: putBucketACL},
+		{op: "GetBucketOwnershipControls", method: get, level: b, marker: "ownershipControls", action: "s3:GetBucketOwnershipControls", state: served, handle: getBucketOwnershipControls},
+		{op: "PutBucketOwnershipControls", method: put, level: b, marker: "ownershipControls", action: "s3:PutBucketOwnershipControls", state: served, handle: putBucketOwnershipControls},
+		{op: "DeleteBucketOwnershipControls", method: remove, level: b, marker: "ownershipControls", action: "s3:PutBucketOwnershipControls", state: served, handle: deleteBucketOwnershipControls},
 		{op: "ListMultipartUploads", method: get, level: b, marker: "uploads", action: "s3:ListBucketMultipartUploads", query: "prefix delimiter key-marker upload-id-marker max-uploads encoding-type", state: served, handle: listMultipartUploads},
 		{op: "DeleteObjects", method: post, level: b, marker: "delete", action: "s3:DeleteObject", state: served, handle: deleteObjects},
 		{op: "PostObject", method: post, level: b, action: "s3:PutObject", note: "form upload; " + later},
