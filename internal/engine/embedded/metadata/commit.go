@@ -95,7 +95,7 @@ func (t *tx) apply(stripe int, account *tally, box *container) error {
 		_ = t.batch.Close()
 		return err
 	}
-	count(t.batch, c.Account, c.Container, t.delta)
+	box.count(t.batch, c.Account, c.Container, t.delta)
 	flight := s.log.Prepare(t.batch)
 	last := s.names[stripe].flight.Swap(flight)
 	if err := flight.Apply(); err != nil {
@@ -108,6 +108,9 @@ func (t *tx) apply(stripe int, account *tally, box *container) error {
 	}
 	t.flight = flight
 	t.namings.applied(s)
+	if t.delta != (meta.Usage{}) && !box.owned.Load() {
+		box.owned.Store(true)
+	}
 	return nil
 }
 

@@ -143,12 +143,14 @@ func (s *Store) dropRows(box *container, id naming.ContainerID, owner naming.Acc
 	_ = b.DeleteRange(prefix, rowkey.After(prefix), nil)
 	// Every version and upload is gone, so what is left is zero, unless the counters were wrong.
 	left := box.tally.get()
-	count(b, owner, id, left.Neg())
+	box.count(b, owner, id, left.Neg())
 	_ = b.Delete(appendContainer(nil, spaceContainer, id), nil)
+	_ = b.Delete(appendContainer(nil, spaceOwner, id), nil)
 	if err := s.log.WriteUnsynced(b); err != nil {
 		return err
 	}
 	account.add(left.Neg())
 	box.tally.add(left.Neg())
+	box.owned.Store(false)
 	return nil
 }

@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pithos/internal/block"
+	"pithos/internal/engine/embedded/fsck"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -90,6 +92,9 @@ func (b *bench) reopen() {
 
 func (b *bench) check() {
 	b.t.Helper()
+	if err := Check(context.WithoutCancel(b.t.Context()), b.db, func(f fsck.Finding) { b.t.Error(f) }); err != nil {
+		b.t.Error(err)
+	}
 }
 
 func (b *bench) intend() block.Holder {

@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -37,6 +38,7 @@ type container struct {
 	gate   sync.RWMutex
 	sealed bool
 	tally  tally
+	owned  atomic.Bool // the row that tells its account has been written
 }
 
 // reserve adds d to the counters if the limits allow it.
@@ -56,16 +58,19 @@ func reserve(account *tally, c *container, d meta.Usage, limits meta.Limits) err
 	return nil
 }
 
-// count writes d into the batch.
-func count(b *pebble.Batch, account naming.AccountID, c naming.ContainerID, d meta.Usage) {
+// count writes d into the batch, and with the first count of a container whose it is.
+func (c *container) count(b *pebble.Batch, account naming.AccountID, id naming.ContainerID, d meta.Usage) {
 	if d == (meta.Usage{}) {
 		return
+	}
+	if !c.owned.Load() {
+		_ = b.Set(appendContainer(nil, spaceOwner, id), []byte(account), nil)
 	}
 	var key [keySize]byte
 	var value [32]byte
 	operand := appendUsage(value[:0], d)
 	_ = b.Merge(accountKey(key[:0], account), operand, nil)
-	_ = b.Merge(appendContainer(key[:0], spaceContainer, c), operand, nil)
+	_ = b.Merge(appendContainer(key[:0], spaceContainer, id), operand, nil)
 }
 
 // container finds or loads a container.
@@ -89,8 +94,13 @@ func (s *Store) container(id naming.ContainerID) (*container, error) {
 	if err != nil {
 		return nil, err
 	}
+	owner, err := get(s.db, appendContainer(nil, spaceOwner, id))
+	if err != nil {
+		return nil, err
+	}
 	c = &container{sealed: seal != nil}
 	c.tally.used = used
+	c.owned.Store(owner != nil)
 	s.known.containers[id] = c
 	return c, nil
 }
