@@ -12,6 +12,7 @@ import (
 	"pithos/internal/backend"
 	"pithos/internal/door/wire"
 	"pithos/internal/door/wire/sigv4"
+	"pithos/internal/errs"
 	"pithos/internal/object"
 )
 
@@ -22,6 +23,8 @@ type payload struct {
 	body  *sigv4.Body // nil when there is no body
 	size  int64       // declared, -1 when the client did not say
 	begun bool        // somebody read of it
+	// stalled: the client stopped sending, or left.
+	stalled bool
 }
 
 // authenticate tells who sent the request and prepares its payload, of which nothing is read yet.
@@ -84,6 +87,9 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	}
 	n, err := b.payload.body.Read(p)
 	b.received += int64(n)
+	if reason := errs.ReasonOf(err); reason == errs.SlowBody || reason == errs.IncompleteBody {
+		b.payload.stalled = true
+	}
 	return n, err
 }
 

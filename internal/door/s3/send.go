@@ -100,31 +100,35 @@ func (c *call) finishHeaders(rep *reply) {
 // serverName is the Server header; never written.
 var serverName = []string{"Pithos"}
 
-// drainTime bounds how long a refused body is read.
+// drainTime bounds how long the rest of a refused body is read.
 const drainTime = 10 * time.Second
 
 // drain reads what is left of a refused request's body, within bounds, because net/http cuts the connection when an answer is
 // ready while more than 256 KiB are unread, and the client then sees a broken pipe instead of the answer. A client that waits for
-// "100 Continue" sends nothing, and must not be invited to.
+// "100 Continue" sends nothing, and must not be invited to. When the rest does not come, the connection is closed after
+// the answer; its deadline stays, so that net/http does not wait for the rest either.
 func (c *call) drain() {
 	body := c.r.Body
-	if body == nil || body == http.NoBody || c.r.ContentLength == 0 {
-		return
-	}
-	if c.r.Header["Expect"] != nil && !c.payload.begun {
+	if body == nil || body == http.NoBody || c.r.ContentLength == 0 || c.r.Header["Expect"] != nil && !c.payload.begun {
 		return
 	}
 	c.payload.release()
-	limit := int64(c.door.o.Limits.DrainBytes)
-	if c.r.ContentLength > limit {
-		return
-	}
 	rc := http.NewResponseController(c.w.w)
-	if err := rc.SetReadDeadline(c.door.o.Clock.Now().Add(drainTime)); err != nil {
+	limit := int64(c.door.o.Limits.DrainBytes)
+	wait := drainTime
+	if c.payload.stalled {
+		wait = 0
+	}
+	if err := rc.SetReadDeadline(c.door.o.Clock.Now().Add(wait)); err != nil {
 		return
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(body, limit))
-	_ = rc.SetReadDeadline(time.Time{})
+	if c.r.ContentLength > limit || c.payload.stalled {
+		c.set("Connection", "close")
+		return
+	}
+	if _, err := io.Copy(io.Discard, io.LimitReader(body, limit)); err != nil {
+		c.set("Connection", "close")
+	}
 }
 
 // refuse makes the answer to a failed call. What the handler had set so far is dropped.

@@ -19,6 +19,7 @@ import (
 	"pithos/internal/door/wire/sigv4"
 	"pithos/internal/engine/memory"
 	"pithos/internal/naming"
+	"pithos/internal/store/blob"
 	"pithos/internal/store/bucket"
 	"pithos/internal/store/key"
 )
@@ -53,9 +54,15 @@ type answer struct {
 
 func newWorld(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
+	return newWorldOn(t, func(s blob.Store) blob.Store { return s }, change...)
+}
+
+// newWorldOn makes a world whose blobstore is wrapped.
+func newWorldOn(t *testing.T, wrap func(blob.Store) blob.Store, change ...func(*Options)) *world {
+	t.Helper()
 	w := &world{t: t}
 	engine := memory.New(clock.System{})
-	stores := backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()}
+	stores := backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: wrap(engine.Blobs())}
 	w.b = backend.New(stores, backend.Options{BlockSize: 64 << 10, BufferBytes: 8 << 20, PartMin: 1 << 10})
 	o := Options{Domains: []string{"s3.test"}}
 	for _, c := range change {
