@@ -46,8 +46,8 @@ meta: ## the same random operations on all engines, for longer
 linear: ## histories of conditional writes, checked for linearizability
 	go test -count=1 -v -timeout 60m ./test/linear
 
-s3-tests: ## ceph/s3-tests by group: make s3-tests S3TESTS=checkout
-	test/compat/run "$(S3TESTS)"
+s3-tests: ## ceph/s3-tests by group: make s3-tests S3TESTS=checkout; COMPAT="flags"
+	go run ./test/compat -suite "$(S3TESTS)" $(COMPAT)
 
 bench: ## speed and memory beside their limits, as Markdown on standard output; BENCH="flags"
 	go run ./test/bench $(BENCH)
