@@ -120,6 +120,12 @@ func (c *Client) Do(r *Request, sink func([]byte)) (Response, error) {
 	return answer, err
 }
 
+// Head is the signed head of a request, for callers that read the answer by themselves.
+func (c *Client) Head(r *Request) []byte {
+	c.sign(r)
+	return c.head
+}
+
 func (c *Client) exchange(r *Request, sink func([]byte)) (Response, error) {
 	c.sign(r)
 	if c.timeout > 0 {
