@@ -95,14 +95,16 @@ func (o Options) withDefaults() Options {
 }
 
 func (e *Engine) open(dir string, opts Options) error {
+	meta, packs := opts.FS.PathJoin(dir, metaName), opts.FS.PathJoin(dir, packsName)
+	// Whoever finds FORMAT finds the packs' directory too, and whoever finds rows finds FORMAT.
+	if err := makeDir(opts.FS, packs); err != nil {
+		return err
+	}
 	if err := checkFormat(opts.FS, dir, true); err != nil {
 		return err
 	}
-	meta, packs := opts.FS.PathJoin(dir, metaName), opts.FS.PathJoin(dir, packsName)
-	for _, d := range []string{packs, meta} {
-		if err := makeDir(opts.FS, d); err != nil {
-			return err
-		}
+	if err := makeDir(opts.FS, meta); err != nil {
+		return err
 	}
 	e.space = newSpace(opts.FS, dir, opts.ReserveBytes, opts.Log)
 	fatal := func(err error) {

@@ -30,7 +30,10 @@ func (s *Store) Release(ctx context.Context, holders []block.Holder) error {
 			}
 		}
 	}
-	return nil
+	if s.opts.SharedLog {
+		return nil // the metastore forgets the holders later in the same log
+	}
+	return internal(op, s.db.LogData(nil, pebble.Sync))
 }
 
 // releaseStep drops some references of a holder and tells whether there may be more.

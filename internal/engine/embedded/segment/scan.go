@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"pithos/internal/block"
 	"pithos/internal/errs"
 )
 
@@ -144,4 +145,19 @@ func zeros(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// HasRecord tells whether the header of the block's record is intact and where place says.
+func (s *Store) HasRecord(id block.ID, place Place) bool {
+	p, err := s.acquire(place.Pack)
+	if err != nil {
+		return false
+	}
+	defer p.release(s.fs)
+	header := make([]byte, headerLen(int64(place.Length)))
+	if err := readFull(p.file, header, place.Offset); err != nil {
+		return false
+	}
+	r, ok := parseRecordHeader(header, place.Pack, place.Offset)
+	return ok && r.ID == id && bytes.Equal(r.Place.Sums, place.Sums)
 }
