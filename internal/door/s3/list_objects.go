@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"pithos/internal/backend"
@@ -154,9 +155,8 @@ func (c *call) contents(ctx context.Context, x *document, l *listing, page *back
 	shown := c.newOwners()
 	for i := range page.Entries {
 		e := &page.Entries[i]
-		x.open("Contents")
-		x.text("Key", l.encode(string(e.Name)))
-		x.entry(e)
+		x.b = l.appendKey(append(x.b, "<Contents><Key>"...), string(e.Name))
+		x.b = appendEntry(append(x.b, "</Key>"...), e)
 		if withOwner {
 			o, err := shown.get(ctx, e.Owner)
 			if err != nil {
@@ -164,23 +164,61 @@ func (c *call) contents(ctx context.Context, x *document, l *listing, page *back
 			}
 			x.owner("Owner", o)
 		}
-		x.close("Contents")
+		x.b = append(x.b, "</Contents>"...)
 	}
 	return nil
 }
 
-// entry writes what a listing shows of a version besides its name, its id and its owner.
-func (x *document) entry(e *object.Summary) {
-	x.time("LastModified", e.Modified())
-	x.etag("ETag", e.ETag)
-	for _, s := range e.Checksums {
-		x.text("ChecksumAlgorithm", string(s.Algorithm))
+// appendKey appends a name as the listing shows it. What is percent-encoded needs no escapes.
+func (l *listing) appendKey(b []byte, name string) []byte {
+	if l.encoded {
+		return append(b, l.encode(name)...)
+	}
+	return appendEscaped(b, name)
+}
+
+// appendEntry appends what a listing shows of a version besides its name, its id and its owner. It is the hot part of a page, so it works
+// on the bytes themselves.
+func appendEntry(b []byte, e *object.Summary) []byte {
+	b = append(b, "<LastModified>"...)
+	b = appendMillis(b, e.ID)
+	b = append(b, "</LastModified><ETag>&quot;"...)
+	b = append(b, e.ETag...) // hexadecimal digits, and perhaps "-N"
+	b = append(b, "&quot;</ETag>"...)
+	for i := range e.Checksums {
+		b = append(b, "<ChecksumAlgorithm>"...)
+		b = append(b, e.Checksums[i].Algorithm...)
+		b = append(b, "</ChecksumAlgorithm>"...)
 	}
 	if len(e.Checksums) > 0 {
-		x.text("ChecksumType", checksumType(e.Checksums[0]))
+		b = append(b, "<ChecksumType>"...)
+		b = append(b, checksumType(e.Checksums[0])...)
+		b = append(b, "</ChecksumType>"...)
 	}
-	x.int("Size", e.Size)
-	x.text("StorageClass", classOf(e.StorageClass))
+	b = append(b, "<Size>"...)
+	b = strconv.AppendInt(b, e.Size, 10)
+	b = append(b, "</Size><StorageClass>"...)
+	b = appendEscaped(b, classOf(e.StorageClass))
+	return append(b, "</StorageClass>"...)
+}
+
+// appendMillis appends the time of a version as documents show it: 2006-01-02T15:04:05.000Z.
+func appendMillis(b []byte, id object.VersionID) []byte {
+	t := id.Time()
+	year, month, day := t.Date()
+	if year < 1000 || year > 9999 {
+		return t.AppendFormat(b, documentTime)
+	}
+	hour, minute, second := t.Clock()
+	b = strconv.AppendInt(b, int64(year), 10)
+	for _, p := range [...]struct {
+		before byte
+		n      int
+	}{{'-', int(month)}, {'-', day}, {'T', hour}, {':', minute}, {':', second}} {
+		b = append(b, p.before, byte('0'+p.n/10), byte('0'+p.n%10))
+	}
+	ms := t.Nanosecond() / 1e6
+	return append(b, '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
 }
 
 // listObjectVersions serves ListObjectVersions.
@@ -230,13 +268,14 @@ func (x *document) version(l *listing, e *object.Summary, o owner) {
 		root = "DeleteMarker"
 	}
 	x.open(root)
-	x.text("Key", l.encode(string(e.Name)))
+	x.b = l.appendKey(append(x.b, "<Key>"...), string(e.Name))
+	x.b = append(x.b, "</Key>"...)
 	x.text("VersionId", versionName(e))
 	x.bool("IsLatest", e.Latest)
 	if e.Kind == object.DeleteMarker {
 		x.time("LastModified", e.Modified())
 	} else {
-		x.entry(e)
+		x.b = appendEntry(x.b, e)
 	}
 	x.owner("Owner", o)
 	x.close(root)

@@ -219,3 +219,13 @@ func BenchmarkListPage(b *testing.B) {
 		}
 	}
 }
+
+func TestTimesOfEntries(t *testing.T) {
+	for _, at := range []time.Time{
+		time.Date(2026, 3, 1, 12, 4, 5, 678e6, time.UTC), time.Date(1999, 12, 31, 23, 59, 59, 999999e3, time.UTC), time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC),
+	} {
+		if got := string(appendMillis(nil, object.IDAt(at))); got != at.Format(documentTime) {
+			t.Errorf("%s, want %s", got, at.Format(documentTime))
+		}
+	}
+}

@@ -343,14 +343,26 @@ func (c *call) objectURL() string {
 // encodePath percent-encodes a key for a URL; slashes stay.
 func encodePath(key string) string {
 	const digits = "0123456789ABCDEF"
+	plain := 0
+	for plain < len(key) && isPlain(key[plain]) {
+		plain++
+	}
+	if plain == len(key) {
+		return key // the usual case, in listings a thousand times
+	}
 	out := make([]byte, 0, len(key)+16)
 	for i := 0; i < len(key); i++ {
 		ch := key[i]
-		if ch == '/' || ch == '-' || ch == '_' || ch == '.' || ch == '~' || ch >= 'a' && ch <= 'z' || ch >= 'A' && ch <= 'Z' || ch >= '0' && ch <= '9' {
+		if isPlain(ch) {
 			out = append(out, ch)
 			continue
 		}
 		out = append(out, '%', digits[ch>>4], digits[ch&15])
 	}
 	return string(out)
+}
+
+// isPlain reports whether a character of a key needs no percent-encoding.
+func isPlain(ch byte) bool {
+	return ch == '/' || ch == '-' || ch == '_' || ch == '.' || ch == '~' || ch >= 'a' && ch <= 'z' || ch >= 'A' && ch <= 'Z' || ch >= '0' && ch <= '9'
 }
