@@ -32,7 +32,7 @@ func (d *Door) authenticate(ctx context.Context, c *call) error {
 	r := c.r
 	signed := sigv4.Request{
 		Method: r.Method, Target: r.RequestURI, Host: r.Host, Header: r.Header,
-		ContentLength: r.ContentLength, TransferEncoding: r.TransferEncoding, Bucket: d.vhost(r.Host),
+		ContentLength: r.ContentLength, TransferEncoding: r.TransferEncoding, Bucket: c.vhost,
 	}
 	var who access.Principal
 	a, err := d.verifier.Verify(ctx, &signed, func(ctx context.Context, accessKey string) (string, error) {

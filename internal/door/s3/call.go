@@ -23,6 +23,7 @@ type call struct {
 
 	// Set by parse.
 	level  level
+	vhost  string // bucket that the Host header names, "" for a path-style address
 	bucket naming.BucketName
 	name   naming.ObjectName
 	query  query
@@ -40,6 +41,10 @@ type call struct {
 	// out is the header of the answer. Keys are set directly, in canonical form. It is cleared when the handler fails.
 	out      http.Header
 	received int64 // bytes of the body that were read
+
+	// values holds the values of headers in out, so that most answers need no further memory for them.
+	values [16]string
+	used   int
 }
 
 // handler serves one operation.
@@ -75,12 +80,20 @@ func (c *call) h(name string) string {
 func (c *call) has(name string) bool { return len(c.header[name]) > 0 }
 
 // set puts a header into the answer, name in canonical form.
-func (c *call) set(name, value string) { c.out[name] = []string{value} }
+func (c *call) set(name, value string) {
+	if c.used == len(c.values) {
+		c.out[name] = []string{value}
+		return
+	}
+	c.values[c.used] = value
+	c.out[name] = c.values[c.used : c.used+1 : c.used+1]
+	c.used++
+}
 
 // setIf puts a header into the answer unless the value is empty.
 func (c *call) setIf(name, value string) {
 	if value != "" {
-		c.out[name] = []string{value}
+		c.set(name, value)
 	}
 }
 

@@ -184,13 +184,13 @@ func partOf(v *object.Version, text string) (selection, error) {
 func (c *call) describe(v *object.Version, container *bucket.Container) {
 	h := c.out
 	h["Accept-Ranges"] = acceptRanges
-	h["Last-Modified"] = []string{wire.FormatDate(v.Modified())}
-	h["Etag"] = []string{quote(v.ETag)}
+	c.set("Last-Modified", wire.FormatDate(v.Modified()))
+	c.set("Etag", quote(v.ETag))
 	ct := v.ContentType
 	if ct == "" {
 		ct = defaultContentType
 	}
-	h["Content-Type"] = []string{ct}
+	c.set("Content-Type", ct)
 	c.setIf("Content-Encoding", v.Headers.ContentEncoding)
 	c.setIf("Content-Language", v.Headers.ContentLanguage)
 	c.setIf("Content-Disposition", v.Headers.ContentDisposition)
@@ -334,7 +334,7 @@ func (c *call) objectURL() string {
 		scheme = "https://"
 	}
 	path := "/" + encodePath(string(c.name))
-	if c.door.vhost(c.r.Host) == "" {
+	if c.vhost == "" {
 		path = "/" + string(c.bucket) + path
 	}
 	return scheme + c.r.Host + path

@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,7 +31,8 @@ func (d *Door) parse(c *call) error {
 	if c.query, err = parseQuery(rawQuery); err != nil {
 		return err
 	}
-	bucket, key, err := splitAddress(d.vhost(c.r.Host), path)
+	c.vhost = d.vhost(c.r.Host)
+	bucket, key, err := splitAddress(c.vhost, path)
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func (d *Door) vhost(host string) string {
 	if len(d.o.Domains) == 0 || host == "" {
 		return ""
 	}
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		host = host[:i]
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	best := ""

@@ -77,8 +77,8 @@ func (f *firstWrite) Write(p []byte) (int, error) {
 
 // finishHeaders sets what every answer has: ids, length, and whether the connection can go on.
 func (c *call) finishHeaders(rep *reply) {
-	c.out["X-Amz-Request-Id"] = []string{c.id}
-	c.out["X-Amz-Id-2"] = []string{c.door.hostID}
+	c.set("X-Amz-Request-Id", c.id)
+	c.set("X-Amz-Id-2", c.door.hostID)
 	c.out["Server"] = serverName
 	if rep.status >= 400 {
 		c.drain()
@@ -86,13 +86,13 @@ func (c *call) finishHeaders(rep *reply) {
 	switch {
 	case rep.status == http.StatusNoContent || rep.status == http.StatusNotModified || rep.noLength:
 	case rep.stream != nil:
-		c.out["Content-Length"] = []string{strconv.FormatInt(rep.length, 10)}
+		c.set("Content-Length", strconv.FormatInt(rep.length, 10))
 	case c.r.Method == http.MethodHead && len(rep.body) == 0 && c.out["Content-Length"] != nil:
 		// A HEAD handler told the length of the body it does not send.
 	default:
-		c.out["Content-Length"] = []string{strconv.Itoa(len(rep.body))}
+		c.set("Content-Length", strconv.Itoa(len(rep.body)))
 	}
-	if rep.status != http.StatusNoContent && rep.status != http.StatusNotModified && c.out["Content-Type"] == nil {
+	if _, ok := c.out["Content-Type"]; !ok {
 		c.out["Content-Type"] = nil // no sniffing
 	}
 }

@@ -26,7 +26,7 @@ import (
 
 // world is a door on loopback over a backend on empty memory stores, with two accounts and an administrator in each, and a bucket "photos" of alice's.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	b     *backend.Backend
 	door  *Door
 	srv   *httptest.Server
@@ -45,20 +45,20 @@ type client struct {
 
 // answer is a response, read to its end.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   []byte
 	err    error // of reading the body
 }
 
-func newWorld(t *testing.T, change ...func(*Options)) *world {
+func newWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
 	return newWorldOn(t, func(s blob.Store) blob.Store { return s }, change...)
 }
 
 // newWorldOn makes a world whose blobstore is wrapped.
-func newWorldOn(t *testing.T, wrap func(blob.Store) blob.Store, change ...func(*Options)) *world {
+func newWorldOn(t testing.TB, wrap func(blob.Store) blob.Store, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t}
 	engine := memory.New(clock.System{})
