@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 
 	"pithos/internal/access"
-	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/bucket"
@@ -86,6 +85,3 @@ func (b *Backend) publish(ctx context.Context, w *writer, container bucket.Conta
 	w.giveUp(ctx)
 	return nil, lost(err)
 }
-
-// gone is the error for an object that is not there.
-func gone(name naming.ObjectName) error { return errs.E("", errs.NotFound, errs.Object, string(name)) }

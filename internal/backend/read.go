@@ -42,11 +42,11 @@ func (b *Backend) mayRead(ctx context.Context, c Caller, a access.Action, contai
 	case err != nil:
 		return err
 	case v.Kind == object.DeleteMarker:
-		marker := gone(t.Name)
+		marker := errs.E("", errs.NotFound, errs.Object, string(t.Name))
 		if t.Which.By == meta.ByID || t.Which.By == meta.TheNull {
 			marker = errs.E("", errs.Invalid, errs.Version, string(t.Name)).Because(errs.MarkerTarget, "the version is a delete marker")
 		}
-		return b.missing(ctx, c, a, container, t, errs.Wrap("", errs.KindOf(marker), errors.Join(marker, &MarkerError{v})))
+		return b.missing(ctx, c, a, container, t, marker.With(&MarkerError{v}))
 	}
 	return b.Authorize(ctx, c, a, container, v)
 }
