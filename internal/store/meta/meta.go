@@ -255,7 +255,7 @@ type Holders interface {
 	// up, since its references may be gone. That is why it cannot be done with Intend.
 	Extend(ctx context.Context, h block.Holder, expires time.Time) error
 	// Abandon gives up an intent: h is dead unless something names it. An unknown holder becomes dead too, so that orphans in the
-	// blobstore are handed to the collector this way.
+	// blobstore are handed to the collector this way. The zero holder names nobody: nothing happens.
 	Abandon(ctx context.Context, h block.Holder) error
 	// Reap makes dead every intent that expired at or before now, at most limit of them, and fences it: a Commit that
 	// names it fails from now on. It tells how many. It also forgets completions older than CompletedFor.

@@ -332,6 +332,9 @@ func (s *Store) Abandon(ctx context.Context, h block.Holder) error {
 		return err
 	}
 	defer s.gate.Leave()
+	if h.IsZero() {
+		return nil
+	}
 	lease, err := s.abandon(h)
 	if err != nil || !lease {
 		// Not synced: after a power cut that takes this back, the old intent or the orphan is found, and ends the same.

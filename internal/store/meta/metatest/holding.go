@@ -166,6 +166,12 @@ var holding = []sentence{
 			e.Error("dead although forgotten")
 		}
 	}},
+	{"Abandon/of the zero holder does nothing", func(e *env) {
+		errstest.OK(e, e.s.Abandon(e.Context(), block.Holder{}))
+		if e.alive(block.Holder{}) || e.dead(block.Holder{}, far) {
+			e.Error("nobody is alive or dead")
+		}
+	}},
 	{"Abandon/of a holder that died with a version does not shorten its readers' time", func(e *env) {
 		v := e.data(1)
 		e.remove("a", e.put("a", v).ID)
