@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pithos/internal/door/admin"
+	"pithos/internal/worker"
 )
 
 func gcCommand(t *terminal) *cobra.Command {
@@ -28,14 +29,14 @@ the space of mostly deleted packs back to the disk. Works beside running request
 		if *grace != "" {
 			query.Set("grace", *grace)
 		}
-		var r admin.CollectReport
+		var r worker.CollectReport
 		if err := t.task(cmd.Context(), "gc", query, &r); err != nil {
 			return err
 		}
 		if t.json {
 			return t.printJSON(r)
 		}
-		fmt.Fprintf(t.out, "Deleted %d blocks (%s); gave %s back to the disk; %d blocks are within the grace period.\n", r.Blocks, showBytes(r.Bytes), showBytes(r.Compacted), r.Young)
+		fmt.Fprintf(t.out, "Deleted %d blocks (%s); gave %s back to the disk; %d blocks are within the grace period.\n", r.Deleted, showBytes(r.Bytes), showBytes(r.Compacted), r.Young)
 		return nil
 	})
 	return cmd
@@ -46,12 +47,13 @@ func scrubCommand(t *terminal) *cobra.Command {
 		Use: "scrub", Short: "Read every block and compare it with its hash", Args: cobra.NoArgs,
 		Long: `Read every stored block and compare it with the hash that is its name. Damaged blocks
 are set aside, so that the next upload of the same bytes heals them, and are listed.
-Works beside running requests. Exit codes: 0 clean, 1 damage.`,
+Works beside running requests, and runs by itself every scrub.interval.
+Exit codes: 0 clean, 1 damage, also such that was found earlier and is not healed yet.`,
 		Example: "  pithos scrub\n  pithos scrub --json",
 	}
 	t.addJSON(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		var r admin.ScrubReport
+		var r worker.ScrubReport
 		if err := t.task(cmd.Context(), "scrub", nil, &r); err != nil {
 			return err
 		}
@@ -61,11 +63,14 @@ Works beside running requests. Exit codes: 0 clean, 1 damage.`,
 			}
 		} else {
 			for _, id := range r.Damaged {
-				fmt.Fprintf(t.out, "damage: block %s\n", id)
+				fmt.Fprintf(t.out, "damage: block %s: its bytes do not match its hash; set aside\n", id)
 			}
-			fmt.Fprintf(t.out, "Read %d blocks (%s), %d of them damaged.\n", r.Blocks, showBytes(r.Bytes), len(r.Damaged))
+			for _, id := range r.Unreadable {
+				fmt.Fprintf(t.out, "damage: block %s: it cannot be read; the log says why\n", id)
+			}
+			fmt.Fprintf(t.out, "Read %d blocks (%s), %d of them damaged; %d are set aside altogether.\n", r.Blocks, showBytes(r.Bytes), len(r.Damaged)+len(r.Unreadable), r.Quarantined)
 		}
-		if len(r.Damaged) > 0 {
+		if len(r.Damaged) > 0 || len(r.Unreadable) > 0 || r.Quarantined > 0 {
 			return &failure{code: exitFailed}
 		}
 		return nil

@@ -30,6 +30,7 @@ type Config struct {
 	Limits    Limits
 	Quota     Quota
 	GC        GC
+	Scrub     Scrub
 	Log       Log
 
 	// Notes are remarks for the operator about what was read, for example a variable that means nothing.
@@ -128,6 +129,12 @@ type GC struct {
 	Grace    time.Duration // age at which such a block is removed
 }
 
+// Scrub steers the background's reading of stored blocks, which finds damage before a client does.
+type Scrub struct {
+	Interval time.Duration // between two rounds; 0: never
+	Rate     int64         // bytes per second
+}
+
 // Log says what is logged and how.
 type Log struct {
 	Level  slog.Level
@@ -163,7 +170,8 @@ func Default() *Config {
 			UploadGrace:   24 * time.Hour,
 			DrainTimeout:  30 * time.Second,
 		},
-		GC:  GC{Interval: time.Minute, Grace: time.Minute},
-		Log: Log{Level: slog.LevelInfo, Format: FormatText},
+		GC:    GC{Interval: time.Minute, Grace: time.Minute},
+		Scrub: Scrub{Interval: 30 * 24 * time.Hour, Rate: 4 << 20},
+		Log:   Log{Level: slog.LevelInfo, Format: FormatText},
 	}
 }

@@ -31,8 +31,6 @@ type metrics struct {
 	received *prometheus.CounterVec
 	sent     *prometheus.CounterVec
 	errors   *prometheus.CounterVec
-	tasks    *prometheus.CounterVec
-	cleaned  *prometheus.CounterVec
 }
 
 func newMetrics(version string) *metrics {
@@ -54,19 +52,13 @@ func newMetrics(version string) *metrics {
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pithos_request_errors_total", Help: "Requests answered with an error, by its protocol's code.",
 		}, []string{"door", "code"}),
-		tasks: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pithos_task_runs_total", Help: "Runs of background work, by task and result (ok, failed).",
-		}, []string{"task", "result"}),
-		cleaned: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pithos_collected_total", Help: "What the collector removed: blocks, bytes of them, bytes given back to the disk, holders.",
-		}, []string{"what"}),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "pithos_build_info", Help: "Always 1; the label tells the version."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
 	broken := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "pithos_invariants_broken_total", Help: "Checks of what must always be true that failed. Anything but 0 is a bug: please report it with the log.",
 	}, func() float64 { return float64(invariant.Broken()) })
-	m.registry.MustRegister(m.requests, m.seconds, m.received, m.sent, m.errors, m.tasks, m.cleaned, build, broken,
+	m.registry.MustRegister(m.requests, m.seconds, m.received, m.sent, m.errors, build, broken,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -156,4 +148,35 @@ func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("pithos_engine_"+name, help, nil, nil), prometheus.GaugeValue, value)
 		})
 	}
+}
+
+// taskCollector tells how background work fares.
+type taskCollector struct{ tasks *tasks }
+
+// Describe implements prometheus.Collector; what it collects is described as it comes.
+func (c *taskCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c *taskCollector) Collect(ch chan<- prometheus.Metric) {
+	steps := prometheus.NewDesc("pithos_task_steps_total", "Steps of background work, by task.", []string{"task"}, nil)
+	failures := prometheus.NewDesc("pithos_task_failures_total", "Steps of background work that failed, by task.", []string{"task"}, nil)
+	done := prometheus.NewDesc("pithos_task_done_total", "What background work did, by task: things deleted, bytes given back, damage found.", []string{"task", "what"}, nil)
+	count := func(d *prometheus.Desc, n int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	for _, s := range c.tasks.scheduler.Status() {
+		count(steps, s.Steps, s.Task)
+		count(failures, s.Failures, s.Task)
+	}
+	gc, scrub, expire := c.tasks.collector.Total(), c.tasks.scrubber.Total(), c.tasks.expirer.Total()
+	count(done, gc.Reaped, "gc", "vanished_writers")
+	count(done, gc.Orphans, "gc", "orphans")
+	count(done, gc.Deleted, "gc", "deleted_blocks")
+	count(done, gc.Bytes, "gc", "deleted_bytes")
+	count(done, gc.Compacted, "gc", "compacted_bytes")
+	count(done, scrub.Blocks, "scrub", "read_blocks")
+	count(done, scrub.Bytes, "scrub", "read_bytes")
+	count(done, int64(len(scrub.Damaged)), "scrub", "damaged_blocks")
+	count(done, int64(len(scrub.Unreadable)), "scrub", "unreadable_blocks")
+	count(done, expire.Deleted, "expire", "deleted_versions")
 }

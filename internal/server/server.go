@@ -28,7 +28,6 @@ import (
 	"pithos/internal/door/s3"
 	"pithos/internal/door/wire"
 	"pithos/internal/errs"
-	"pithos/internal/store/blob"
 	"pithos/internal/store/bucket"
 )
 
@@ -115,11 +114,11 @@ func (s *service) run(ctx context.Context) (err error) {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	b := s.stores.newBackend(cfg, s.o.Log, s.o.Clock)
-	tasks := newTasks(s.stores, b, s.o, s.metrics)
+	tasks := newTasks(s.stores, b, s.o)
 	background, endBackground := context.WithCancel(base)
 	defer endBackground()
 	var work sync.WaitGroup
-	work.Go(func() { tasks.loop(background) })
+	work.Go(func() { tasks.scheduler.Run(background) })
 
 	serveTLS, err := s.servers(base, b, tasks, token)
 	if err != nil {
@@ -190,7 +189,7 @@ func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks
 		}
 		s.s3.TLSConfig = tlsConfig(cert)
 	}
-	s.metrics.registry.MustRegister(newStoreCollector(s.stores.keys, s.stores.engine.Meta(), s.stores.engine.Blobs(), engineStats(s.stores.engine)))
+	s.metrics.registry.MustRegister(newStoreCollector(s.stores.keys, s.stores.engine.Meta(), s.stores.engine.Blobs(), engineStats(s.stores.engine)), &taskCollector{tasks})
 	s.admin = s.httpServer(base, admin.New(s.adminOptions(tasks, token)), adminHeader, cfg.Limits.IdleTimeout, http.DefaultMaxHeaderBytes)
 	return s.s3.TLSConfig != nil, nil
 }
@@ -221,17 +220,6 @@ func adminOptions(o Options, st *stores, t *tasks) admin.Options {
 		a.Writer = st.writer
 	}
 	return a
-}
-
-func storeUsage(b blob.Store) func(ctx context.Context) (admin.StoreUsage, error) {
-	return func(ctx context.Context) (admin.StoreUsage, error) {
-		reporter, ok := blob.As[blob.Usage](b)
-		if !ok {
-			return admin.StoreUsage{}, nil
-		}
-		u, err := reporter.Usage(ctx)
-		return admin.StoreUsage{Blocks: u.Blocks, Live: u.Live, Dead: u.Dead, Disk: u.Disk}, err
-	}
 }
 
 // ready tells why the service cannot serve; nil when it can.

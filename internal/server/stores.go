@@ -9,6 +9,7 @@ import (
 	"pithos/internal/backend"
 	"pithos/internal/clock"
 	"pithos/internal/config"
+	"pithos/internal/door/admin"
 	"pithos/internal/engine/filekeys"
 	"pithos/internal/store/blob"
 	"pithos/internal/store/bucket"
@@ -94,4 +95,25 @@ func (s *stores) newBackend(cfg *config.Config, log *slog.Logger, c clock.Clock)
 		Clock: c, Log: log, Region: cfg.S3.Region, BufferBytes: l.BufferMemory, ObjectMax: l.ObjectSize, PutMax: l.PutSize,
 		PartMin: l.PartMin, UploadGrace: l.UploadGrace, DefaultQuota: bucket.Limit{Bytes: cfg.Quota.Bytes, Objects: cfg.Quota.Objects},
 	})
+}
+
+// storeUsage asks the blobstore for the space it takes; zeros when it cannot tell.
+func storeUsage(b blob.Store) func(ctx context.Context) (admin.StoreUsage, error) {
+	return func(ctx context.Context) (admin.StoreUsage, error) {
+		reporter, ok := blob.As[blob.Usage](b)
+		if !ok {
+			return admin.StoreUsage{}, nil
+		}
+		u, err := reporter.Usage(ctx)
+		return admin.StoreUsage{Blocks: u.Blocks, Live: u.Live, Dead: u.Dead, Disk: u.Disk}, err
+	}
+}
+
+// blockCount is the number of stored blocks, or 0 when the blobstore cannot tell.
+func blockCount(ctx context.Context, b blob.Store) int64 {
+	u, err := storeUsage(b)(ctx)
+	if err != nil {
+		return 0 // it only serves to show how far a task is
+	}
+	return u.Blocks
 }

@@ -51,7 +51,12 @@ type Collector struct {
 	at    cursor
 	hunt  time.Time // when the next hunt for orphans is due
 	swept bool      // nothing was released since the last whole sweep
-	total CollectReport
+
+	// sums has a lock of its own, so that who asks for them does not wait for a round.
+	sums struct {
+		sync.Mutex
+		CollectReport
+	}
 }
 
 // cursor is where a phase goes on.
@@ -104,7 +109,9 @@ func (c *Collector) Step(ctx context.Context) (time.Duration, error) {
 	phases := c.phases()
 	skip := phases[c.phase].name == "orphans" && now.Before(c.hunt) || phases[c.phase].name == "sweep" && c.swept
 	if !skip {
-		done, err := phases[c.phase].step(ctx, now, &c.at, &c.total)
+		var r CollectReport
+		done, err := phases[c.phase].step(ctx, now, &c.at, &r)
+		c.add(r)
 		if err != nil || !done {
 			return 0, failed("worker.Collector.Step", err)
 		}
@@ -131,6 +138,7 @@ func (c *Collector) Round(ctx context.Context, grace time.Duration, progress fun
 	own := &Collector{Collection: c.Collection}
 	own.Grace = grace
 	var r CollectReport
+	defer func() { c.add(r) }()
 	for _, p := range own.phases() {
 		var at cursor
 		for done := false; !done; {
@@ -149,11 +157,26 @@ func (c *Collector) Round(ctx context.Context, grace time.Duration, progress fun
 	return r, nil
 }
 
-// Total is what Step has done since the start.
+// Total is what steps and rounds have done since the start.
 func (c *Collector) Total() CollectReport {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.total
+	c.sums.Lock()
+	defer c.sums.Unlock()
+	return c.sums.CollectReport
+}
+
+func (c *Collector) add(r CollectReport) {
+	c.sums.Lock()
+	defer c.sums.Unlock()
+	t := &c.sums.CollectReport
+	t.Reaped += r.Reaped
+	t.Orphans += r.Orphans
+	t.Released += r.Released
+	t.Reading += r.Reading
+	t.Examined += r.Examined
+	t.Deleted += r.Deleted
+	t.Bytes += r.Bytes
+	t.Young += r.Young
+	t.Compacted += r.Compacted
 }
 
 func (c *Collector) reap(ctx context.Context, now time.Time, _ *cursor, r *CollectReport) (bool, error) {

@@ -300,6 +300,11 @@ func TestReadyTellsTheReason(t *testing.T) {
 	}
 }
 
+// collected stands for the report of a task.
+type collected struct {
+	Blocks int `json:"blocks"`
+}
+
 func TestTaskTellsProgressAndReport(t *testing.T) {
 	for _, way := range []string{"local", "http"} {
 		t.Run(way, func(t *testing.T) {
@@ -307,7 +312,7 @@ func TestTaskTellsProgressAndReport(t *testing.T) {
 				o.Tasks = map[string]admin.Task{
 					"gc": func(_ context.Context, _ url.Values, progress func(admin.Progress)) (any, error) {
 						progress(admin.Progress{Phase: "sweep", Done: 1})
-						return admin.CollectReport{Blocks: 3}, nil
+						return collected{Blocks: 3}, nil
 					},
 					"scrub": func(context.Context, url.Values, func(admin.Progress)) (any, error) {
 						return nil, errs.E("x", errs.Busy, errs.Store, "").Because("", "try later")
@@ -320,7 +325,7 @@ func TestTaskTellsProgressAndReport(t *testing.T) {
 				f.client.Base, f.client.HTTP = srv.URL, nil
 			}
 			var phases []string
-			var report admin.CollectReport
+			var report collected
 			err := f.client.Run(t.Context(), "gc", nil, func(p admin.Progress) { phases = append(phases, p.Phase) }, &report)
 			if err != nil || report.Blocks != 3 || !cmp.Equal(phases, []string{"sweep"}) {
 				t.Error(err, report, phases)
@@ -341,12 +346,12 @@ func TestTaskRunsOnceAtATime(t *testing.T) {
 			case <-release:
 			case <-ctx.Done():
 			}
-			return admin.CollectReport{}, ctx.Err()
+			return collected{}, ctx.Err()
 		}}
 	})
 	first := make(chan error, 1)
 	go func() {
-		first <- f.client.Run(context.WithoutCancel(t.Context()), "gc", nil, nil, new(admin.CollectReport))
+		first <- f.client.Run(context.WithoutCancel(t.Context()), "gc", nil, nil, new(collected))
 	}()
 	<-started
 	if err := f.client.Run(t.Context(), "gc", nil, nil, nil); failure(t, err).Kind != errs.Conflict.String() {

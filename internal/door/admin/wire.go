@@ -146,23 +146,6 @@ type Progress struct {
 	Bytes int64  `json:"bytes,omitempty"` // so far
 }
 
-// CollectReport is what the task "gc" did.
-type CollectReport struct {
-	Reaped    int64 `json:"reaped"`    // writers that vanished
-	Holders   int64 `json:"holders"`   // dead holders whose references were dropped
-	Blocks    int64 `json:"blocks"`    // deleted
-	Bytes     int64 `json:"bytes"`     // of them
-	Young     int64 `json:"young"`     // unreferenced blocks within the grace period
-	Compacted int64 `json:"compacted"` // bytes given back by compaction
-}
-
-// ScrubReport is what the task "scrub" found.
-type ScrubReport struct {
-	Blocks  int64    `json:"blocks"` // read and hashed
-	Bytes   int64    `json:"bytes"`
-	Damaged []string `json:"damaged"` // ids of damaged blocks, now set aside
-}
-
 // line is one line of a task's answer; exactly one field is set.
 type line struct {
 	Progress *Progress `json:"progress,omitempty"`
