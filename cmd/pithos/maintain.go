@@ -11,8 +11,65 @@ import (
 	"github.com/spf13/cobra"
 
 	"pithos/internal/door/admin"
+	"pithos/internal/server"
 	"pithos/internal/worker"
 )
+
+func fsckCommand(t *terminal) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "fsck", Short: "Check every invariant of a data directory", Args: cobra.NoArgs,
+		Long: `Check that a data directory keeps every promise: each version's blocks are there and
+match their checksums, counters equal the sums over the listings, references and
+versions belong together, indexes are complete. Nothing is changed.
+
+The server must be stopped. A large directory takes as long as reading it does; use
+"pithos scrub" to check blocks while the server runs.
+
+Findings are damage (an invariant is broken), leaks (space that nothing gives back by
+itself) and notices (harmless; the server clears them by itself).
+
+Exit codes: 0 clean, 1 damage or leaks, 3 the check could not be done.`,
+		Example: "  pithos fsck\n  pithos fsck --data /srv/pithos --json",
+	}
+	t.addJSON(cmd)
+	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		cfg, err := t.load(nil)
+		if err != nil {
+			return err
+		}
+		report, err := server.Check(cmd.Context(), cfg.Data, func(f server.Finding) {
+			if !t.json {
+				fmt.Fprintf(t.out, "%s: %s %s: %s\n", f.Severity, f.Thing, printable(f.Name), printable(f.Detail))
+			}
+		})
+		if err != nil {
+			return &failure{exitUnreachable, err}
+		}
+		if t.json {
+			err = t.printJSON(report)
+		} else {
+			err = t.verdict(report)
+		}
+		if err == nil && !report.Clean() {
+			err = &failure{code: exitFailed}
+		}
+		return err
+	})
+	return cmd
+}
+
+// verdict ends the list of findings.
+func (t *terminal) verdict(r server.CheckReport) error {
+	text := "clean"
+	switch {
+	case r.Damage > 0:
+		text = fmt.Sprintf("%d damages, %d leaks. Keep the directory as it is, and restore what is listed from a backup or another copy.", r.Damage, r.Leaks)
+	case r.Leaks > 0:
+		text = fmt.Sprintf("No damage, but %d leaks: space that is never given back. Please report this with the list.", r.Leaks)
+	}
+	_, err := fmt.Fprintln(t.out, text)
+	return err
+}
 
 func gcCommand(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
