@@ -26,7 +26,7 @@ import (
 
 // crashSeeds is how many histories the crash tests run; each is crashed at a hundred points or so. The nightly run raises it.
 var (
-	crashSeeds = flag.Int("crash.seeds", 8, "histories of each crash test")
+	crashSeeds = flag.Int("crash.seeds", 6, "histories of each crash test")
 	crashSeed  = flag.Uint64("crash.seed", 0, "seed of the first history; 0: drawn")
 )
 
@@ -76,8 +76,8 @@ func pool(rng *rand.Rand, inlineMax int) (ids []block.ID, data map[block.ID][]by
 	for i := range 40 {
 		n := 1 + rng.IntN(inlineMax)
 		switch {
-		case i%8 == 0:
-			n = 1 + rng.IntN(3*64<<10)
+		case i%16 == 0:
+			n = 64<<10 + rng.IntN(32<<10)
 		case i%2 == 0:
 			n = inlineMax + rng.IntN(10*inlineMax)
 		}

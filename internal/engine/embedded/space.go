@@ -97,6 +97,9 @@ func (s *space) ask(n int64) error {
 		return nil
 	}
 	free := int64(min(usage.AvailBytes, 1<<62)) - s.reserve - n
+	if s.full {
+		free -= s.reserve / 8 // so that it does not change its mind with every block that goes
+	}
 	if s.dropped.Load() {
 		if free -= s.ballast; free >= 0 {
 			s.stow()

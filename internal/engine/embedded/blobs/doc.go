@@ -7,7 +7,7 @@
 //
 //  1. A row of the index is written only when the bytes it points to are on stable storage. Put appends the bytes and keeps
 //     the block in memory as pending; Sync fsyncs the packs and then writes the rows. So a crash at any point leaves at
-//     worst bytes without a row, which are dead space.
+//     worst bytes without a row, which are dead space. The reference is written before the bytes, so no row is ever without one.
 //  2. Everything in Pebble is written unsynced, in order, into one log. A later synced commit, of the metastore or of Sync,
 //     makes all of it durable. Nothing outside of Pebble is destroyed because of an unsynced row: a pack is removed only after a
 //     synced commit.

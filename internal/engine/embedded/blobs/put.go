@@ -40,26 +40,27 @@ func (s *Store) Put(ctx context.Context, h blob.Hold, id block.ID, data []byte) 
 	batch := s.db.NewBatchWithSize(3*128 + len(data)*boolInt(!there && len(data) <= s.opts.InlineMax))
 	defer func() { _ = batch.Close() }() // after Commit there is nothing that could fail
 	s.addRef(batch, h, id)
-	switch {
-	case there:
-	case len(data) <= s.opts.InlineMax:
+	inline := !there && len(data) <= s.opts.InlineMax
+	if inline {
 		r := row{kind: kindInline, storedAt: s.opts.Clock.Now().UnixNano(), sum: segment.Checksum(data), data: data}
 		s.setRow(batch, id, r, old)
-	default:
-		now, replaces := s.opts.Clock.Now().UnixNano(), old
-		err := s.segs.Append(id, data, func(place segment.Place) {
-			s.pending.add(&pendingBlock{id: id, storedAt: now, place: place, replaces: replaces})
-		})
-		if err != nil {
-			return errs.Wrap(op, errs.Internal, err)
-		}
-		old = nil // replaced only when the row is written
 	}
 	if err := batch.Commit(pebble.NoSync); err != nil {
 		return internal(op, err)
 	}
-	if old != nil {
+	if inline && old != nil {
 		s.damaged.remove(id)
+	}
+	if there || inline {
+		return nil
+	}
+	// The reference came first: a round of Sync may write the row as soon as the block is pending, and a row without a reference
+	// would never be swept if the power failed now.
+	err = s.segs.Append(id, data, func(place segment.Place) {
+		s.pending.add(&pendingBlock{id: id, storedAt: s.opts.Clock.Now().UnixNano(), place: place, replaces: old})
+	})
+	if err != nil {
+		return errs.Wrap(op, errs.Internal, err)
 	}
 	return nil
 }

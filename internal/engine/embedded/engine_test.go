@@ -1,0 +1,127 @@
+package embedded_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"pithos/internal/engine/embedded"
+	"pithos/internal/engine/embedded/fsck"
+	"pithos/internal/errs"
+)
+
+func TestOneProcess(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	e := open(t, dir, embedded.Options{})
+	_, err := embedded.Open(dir, embedded.Options{})
+	if !errs.Is(err, errs.Busy) || !strings.Contains(err.Error(), "in use by this process") {
+		t.Errorf("second Open: %v", err)
+	}
+	if err := embedded.Check(t.Context(), dir, nil, nil); !errs.Is(err, errs.Busy) {
+		t.Errorf("Check of an open directory: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "LOCK.pid"), []byte("12345\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = embedded.Open(dir, embedded.Options{}); !strings.Contains(err.Error(), "process 12345") {
+		t.Errorf("the error does not name the process: %v", err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, dir, embedded.Options{})
+}
+
+func TestFormat(t *testing.T) {
+	tests := map[string]struct {
+		format string
+		want   errs.Kind
+		says   string
+	}{
+		"newer":   {"pithos data directory, format 2\n", errs.Unsupported, "format 2"},
+		"garbled": {"pithos data", errs.Corrupt, "cannot be understood"},
+		"zero":    {"pithos data directory, format 0\n", errs.Corrupt, "cannot be understood"},
+		"missing": {"", errs.Corrupt, "FORMAT is missing"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			e, err := embedded.Open(dir, embedded.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := e.Close(); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, "FORMAT")
+			if test.format == "" {
+				err = os.Remove(path)
+			} else {
+				err = os.WriteFile(path, []byte(test.format), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err = embedded.Open(dir, embedded.Options{}); !errs.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("Open: %v", err)
+			}
+			if err := embedded.Check(t.Context(), dir, nil, nil); !errs.Is(err, test.want) {
+				t.Errorf("Check: %v", err)
+			}
+		})
+	}
+}
+
+func TestCheckWithoutDirectory(t *testing.T) {
+	if err := embedded.Check(t.Context(), filepath.Join(t.TempDir(), "none"), nil, nil); !errs.Is(err, errs.NotFound) {
+		t.Errorf("Check: %v", err)
+	}
+}
+
+// TestCheckFindsDamage flips one byte in every pack and wants the check to name a block for each, and the rest served.
+func TestCheckFindsDamage(t *testing.T) {
+	mem := vfs.NewMem()
+	opts := embedded.Options{FS: mem, InlineMax: 1000, PackSize: 100 << 10}
+	e := open(t, "data", opts)
+	f := newFiller(7)
+	for range 100 {
+		ok(t, f.put(t, e.Blobs()))
+	}
+	ok(t, e.Blobs().Sync(t.Context()))
+	ok(t, e.Close())
+	ok(t, wantClean(t.Context(), mem))
+	names, err := mem.List("data/packs")
+	ok(t, err)
+	for _, name := range names {
+		file, err := mem.OpenReadWrite("data/packs/"+name, vfs.WriteCategoryUnspecified)
+		ok(t, err)
+		b := make([]byte, 1)
+		_, err = file.ReadAt(b, 5000)
+		ok(t, err)
+		b[0]++
+		_, err = file.WriteAt(b, 5000)
+		ok(t, err)
+		ok(t, file.Close())
+	}
+	var found []fsck.Finding
+	ok(t, embedded.Check(t.Context(), "data", mem, func(f fsck.Finding) { found = append(found, f) }))
+	if len(found) != len(names) {
+		t.Errorf("%d packs are damaged, found %v", len(names), found)
+	}
+	s := open(t, "data", opts).Blobs()
+	corrupt := 0
+	for id, data := range f.data {
+		err := wantBlock(t.Context(), s, id, data)
+		if errs.Is(err, errs.Corrupt) {
+			corrupt++
+		} else {
+			ok(t, err)
+		}
+	}
+	if corrupt == 0 || corrupt > len(names) {
+		t.Errorf("%d blocks are corrupt in %d damaged packs", corrupt, len(names))
+	}
+}
