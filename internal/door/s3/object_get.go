@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"pithos/internal/access"
 	"pithos/internal/backend"
@@ -207,7 +208,7 @@ func (c *call) describe(v *object.Version, container *bucket.Container) {
 			missing++ // set through another door, and no HTTP header can carry it
 			continue
 		}
-		h[http.CanonicalHeaderKey("X-Amz-Meta-"+key)] = []string{value}
+		h["x-amz-meta-"+key] = []string{value} // in lower case, as S3 does: botocore keeps the case that it gets
 	}
 	if missing > 0 {
 		c.set("X-Amz-Missing-Meta", strconv.Itoa(missing))
@@ -230,7 +231,7 @@ func (c *call) describeSelection(v *object.Version, sel selection) error {
 	if mode == "" {
 		return nil
 	}
-	if mode != "ENABLED" {
+	if !strings.EqualFold(mode, "ENABLED") { // the C++ SDK writes it small
 		return badArgument("x-amz-checksum-mode", mode, "The value of x-amz-checksum-mode must be ENABLED")
 	}
 	switch {

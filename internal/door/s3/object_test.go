@@ -179,6 +179,7 @@ func testHeadObject(_ *testing.T, w *world) {
 	w.alice.do("PUT", "/photos/a", []byte("hello"), "x-amz-checksum-crc32", "NhCmhg==").want(200)
 	w.alice.do("HEAD", "/photos/a", nil).want(200).has("Content-Length", "5", "ETag", helloTag, "x-amz-checksum-crc32", "", "Content-Type", "binary/octet-stream")
 	w.alice.do("HEAD", "/photos/a", nil, "x-amz-checksum-mode", "ENABLED").want(200).has("x-amz-checksum-crc32", "NhCmhg==", "x-amz-checksum-type", "FULL_OBJECT")
+	w.alice.do("HEAD", "/photos/a", nil, "x-amz-checksum-mode", "enabled").want(200).has("x-amz-checksum-crc32", "NhCmhg==", "x-amz-checksum-type", "FULL_OBJECT")
 	w.alice.do("HEAD", "/photos/a", nil, "Range", "bytes=1-2").want(206).has("Content-Length", "2", "Content-Range", "bytes 1-2/5")
 	w.alice.do("HEAD", "/photos/a", nil, "If-None-Match", helloTag).want(304)
 	none := w.alice.do("HEAD", "/photos/none", nil).want(404).has("x-amz-delete-marker", "false")
