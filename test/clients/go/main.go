@@ -119,7 +119,7 @@ func objects(ctx context.Context, b bucket) error {
 }
 
 func names(ctx context.Context, b bucket) error {
-	keys := []string{"names/a", "names/a/b", "names/dir/é ü ☃.txt", "names/dir/space plus+%25&?=.txt", "names/~tilde"}
+	keys := []string{"names/a", "names/a/b", "names/dir/space plus+%25&?=.txt", "names/dir/é ü ☃.txt", "names/~tilde"}
 	for _, key := range keys {
 		if err := b.put(ctx, key, []byte(key)); err != nil {
 			return err

@@ -2,11 +2,10 @@
 
 import io
 import os
-import urllib.error
-import urllib.request
 
 import boto3
-from botocore.exceptions import ClientError
+import urllib3
+from botocore.exceptions import ClientError, MissingDependencyException
 
 BUCKET = os.environ["BUCKET"]
 s3 = boto3.client("s3", endpoint_url=os.environ["ENDPOINT"])
@@ -49,10 +48,8 @@ def checksums():
     for name in ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"]:
         try:
             s3.put_object(Bucket=BUCKET, Key="sum/" + name, Body=b"checked " * 1000, ChecksumAlgorithm=name)
-        except Exception as e:
-            if "awscrt" in str(e).lower() or "crt" in type(e).__name__.lower():
-                continue  # boto3 computes this one only with an optional package
-            raise
+        except MissingDependencyException:
+            continue  # boto3 computes this one only with an optional package
         answer = s3.get_object(Bucket=BUCKET, Key="sum/" + name, ChecksumMode="ENABLED")
         assert answer["Body"].read() == b"checked " * 1000
         assert answer["Checksum" + name]
@@ -106,15 +103,11 @@ def multipart():
 
 def presigned():
     url = s3.generate_presigned_url("put_object", Params={"Bucket": BUCKET, "Key": "signed url"})
-    urllib.request.urlopen(urllib.request.Request(url, data=b"by link", method="PUT")).read()
+    assert urllib3.request("PUT", url, body=b"by link").status == 200
     url = s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "signed url"})
-    assert urllib.request.urlopen(url).read() == b"by link"
-    try:
-        urllib.request.urlopen(url.replace("signed%20url", "large"))
-    except urllib.error.HTTPError as e:
-        assert e.code == 403, e
-    else:
-        raise AssertionError("a link to one object opened another")
+    assert urllib3.request("GET", url).data == b"by link"
+    # A link opens nothing else.
+    assert urllib3.request("GET", url.replace("signed%20url", "large")).status == 403
 
 
 def versions():
