@@ -131,9 +131,13 @@ func (b faultyBlobs) Read(ctx context.Context, id block.ID, off int64, dst []byt
 	return n, err
 }
 
+// small is the block size of faulty worlds: many blocks and little to hash.
+const small = block.SizeMin
+
 // newFaultyWorld is a world whose stores obey f.
 func newFaultyWorld(t *testing.T, f *fault) *world {
-	return newWorld(t, func(s *backend.Stores, _ *backend.Options) {
+	return newWorld(t, func(s *backend.Stores, o *backend.Options) {
+		o.BlockSize = small
 		s.Meta, s.Blobs = faultyMeta{s.Meta, f}, faultyBlobs{s.Blobs, f}
 	})
 }
@@ -147,17 +151,17 @@ type act struct {
 }
 
 var acts = map[string]act{
-	"put small":  {run: func(w *world, _ any) error { return w.tryPut("x", random(5, 1000)) }},
+	"put small":  {run: func(w *world, _ any) error { return w.tryPut("x", random(5, 700)) }},
 	"put empty":  {run: func(w *world, _ any) error { return w.tryPut("x", nil) }},
-	"put middle": {run: func(w *world, _ any) error { return w.tryPut("x", random(5, blockSize)) }},
-	"put large":  {run: func(w *world, _ any) error { return w.tryPut("x", random(5, 5*blockSize+9)) }},
-	"put tree":   {run: func(w *world, _ any) error { return w.tryPut("x", random(5, 70*blockSize)) }},
+	"put middle": {run: func(w *world, _ any) error { return w.tryPut("x", random(5, small)) }},
+	"put large":  {run: func(w *world, _ any) error { return w.tryPut("x", random(5, 5*small+9)) }},
+	"put tree":   {run: func(w *world, _ any) error { return w.tryPut("x", random(5, 70*small)) }},
 	"delete": {run: func(w *world, _ any) error {
 		_, err := w.Delete(w.t.Context(), w.alice, backend.DeleteRequest{Target: target("x")})
 		return err
 	}},
 	"copy": {
-		setup: func(w *world) any { return w.put("source", random(6, 3*blockSize)) },
+		setup: func(w *world) any { return w.put("source", random(6, 3*small)) },
 		run: func(w *world, _ any) error {
 			_, _, err := w.Copy(w.t.Context(), w.alice, backend.CopyRequest{
 				Source: target("source"), Container: ref("photos"), Name: "x", Checksum: object.SHA1,
@@ -174,10 +178,10 @@ var acts = map[string]act{
 		parts: true,
 	},
 	"copied part": {
-		setup: func(w *world) any { w.put("source", random(6, 3*blockSize)); return w.begin("x") },
+		setup: func(w *world) any { w.put("source", random(6, 3*small)); return w.begin("x") },
 		run: func(w *world, u any) error {
 			r := partOf(u.(meta.Upload), 1, nil)
-			r.From = &backend.PartSource{Source: target("source"), Offset: 100, Length: 2 * blockSize}
+			r.From = &backend.PartSource{Source: target("source"), Offset: 100, Length: 2 * small}
 			_, _, err := w.PutPart(w.t.Context(), w.alice, r)
 			return err
 		},
@@ -186,7 +190,7 @@ var acts = map[string]act{
 	"complete": {
 		setup: func(w *world) any {
 			u := w.begin("x")
-			return completion(u, w.part(u, 1, random(6, 70*blockSize)), w.part(u, 2, random(7, 100)))
+			return completion(u, w.part(u, 1, random(6, 70*small)), w.part(u, 2, random(7, 100)))
 		},
 		run: func(w *world, r any) error {
 			_, err := w.Complete(w.t.Context(), w.alice, r.(backend.CompleteRequest))
