@@ -84,6 +84,11 @@ func (b *Backend) assemble(ctx context.Context, container bucket.Container, u me
 	w := b.newWriter(container.Account)
 	if err := b.join(ctx, w, parts, &v, b.blockSize(container)); err != nil {
 		w.giveUp(ctx)
+		if errs.Is(err, errs.Corrupt) { // unless a part was replaced meanwhile, and its blocks are gone
+			if _, changed := b.choose(ctx, u, r); changed != nil {
+				err = changed
+			}
+		}
 		return nil, err
 	}
 	return b.publish(ctx, w, container, meta.Change{Version: &v, Name: u.Name, If: r.If, Upload: u.ID, Limits: limits})
