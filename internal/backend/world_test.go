@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,10 +13,12 @@ import (
 	"pithos/internal/backend"
 	"pithos/internal/block"
 	"pithos/internal/clock"
+	"pithos/internal/engine/embedded"
 	"pithos/internal/engine/memory"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
+	"pithos/internal/store/blob"
 	"pithos/internal/store/bucket"
 	"pithos/internal/store/key"
 	"pithos/internal/store/meta"
@@ -37,7 +40,7 @@ const blockSize = 64 << 10
 func newWorld(t *testing.T, change ...func(*backend.Stores, *backend.Options)) *world {
 	t.Helper()
 	w := &world{t: t, clock: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
-	engine := memory.New(w.clock)
+	engine := newEngine(t, w.clock)
 	w.stores = backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()}
 	opts := backend.Options{Clock: w.clock, BlockSize: blockSize, BufferBytes: 4 << 20, PartMin: 100}
 	w.alice, w.bob = addAccount(t, engine.Keys(), "alice"), addAccount(t, engine.Keys(), "bob")
@@ -47,6 +50,65 @@ func newWorld(t *testing.T, change ...func(*backend.Stores, *backend.Options)) *
 	w.Backend = backend.New(w.stores, opts)
 	w.bucket = w.create("photos", bucket.Config{})
 	return w
+}
+
+// engine is what every engine offers.
+type engine interface {
+	Keys() key.Store
+	Buckets() bucket.Store
+	Meta() meta.Store
+	Blobs() blob.Store
+}
+
+// newEngine makes the memory engine, or the embedded one for what TestOnTheEmbeddedEngine runs.
+func newEngine(t *testing.T, c clock.Clock) engine {
+	t.Helper()
+	if !strings.HasPrefix(t.Name(), "TestOnTheEmbeddedEngine/") {
+		return memory.New(c)
+	}
+	e, err := embedded.Open(t.TempDir(), embedded.Options{Clock: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func TestOnTheEmbeddedEngine(t *testing.T) {
+	for name, test := range map[string]func(*testing.T){
+		"put":         TestWhatIsPutIsRead,
+		"zeros":       TestZerosAreNotStored,
+		"once":        TestSameBytesAreStoredOnce,
+		"cut":         TestACutBodyLeavesTheOldObject,
+		"proof":       TestWhatIsNotProvedIsNotVisible,
+		"list":        TestListingsAreExact,
+		"uploads":     TestUploadsAreListedInPages,
+		"parts":       TestPartsAreLaidEndToEnd,
+		"tree":        TestALongMapIsATree,
+		"part copy":   TestAPartIsCopiedByReference,
+		"complete":    TestACompletionIsChecked,
+		"repeat":      TestARepeatedCompletionHasTheSameAnswer,
+		"abort":       TestAnAbortedUploadIsGone,
+		"delete":      TestWithoutVersioningADeleteIsForGood,
+		"marker":      TestWithVersioningADeleteIsAMarker,
+		"suspended":   TestWithSuspendedVersioningANullMarkerReplacesTheNullVersion,
+		"locks":       TestDeletesObeyConditionsAndLocks,
+		"past":        TestTimeTravel,
+		"copy":        TestACopySharesItsSourcesBlocks,
+		"replaced":    TestACopyOfAReplacedSourceTakesTheNewOne,
+		"containers":  TestOnlyAnEmptyContainerIsDeleted,
+		"conditional": TestOneOfManyConditionalWritersWins,
+		"quota":       TestAQuotaIsExactUnderParallelWriters,
+		"whole":       TestReadersAndWritersSeeWholeObjects,
+		"race":        TestCompleteAbortAndPartsRace,
+		"heal":        TestAPutHealsADamagedBlock,
+	} {
+		t.Run(name, test)
+	}
 }
 
 func addAccount(t *testing.T, keys key.Store, name string) backend.Caller {
