@@ -16,6 +16,8 @@ import (
 	"pithos/internal/engine/embedded"
 	"pithos/internal/engine/memory"
 	"pithos/internal/store/blob"
+	"pithos/internal/store/bucket"
+	"pithos/internal/store/key"
 	"pithos/internal/store/meta"
 )
 
@@ -24,6 +26,8 @@ var began = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // engine is one of each store that lists of operations run on.
 type engine interface {
+	Keys() key.Store
+	Buckets() bucket.Store
 	Meta() meta.Store
 	Blobs() blob.Store
 	// Restart goes on with what was kept: after a proper end, or after a power cut at which all was lost that was not on stable storage.

@@ -80,6 +80,11 @@ func stateOf(c meta.Change, versions []stored) meta.State {
 	if len(versions) > 1 {
 		state.Second = find(versions[1:], meta.Which{By: meta.Newest})
 	}
+	for _, v := range []*object.Version{state.Newest, state.Null, state.Target, state.Second} {
+		if v != nil {
+			v.Latest = false // filled in on reading alone
+		}
+	}
 	return state
 }
 

@@ -176,7 +176,7 @@ type Limit struct {
 	ChargeHistory bool
 }
 
-// Outcome is what a change did.
+// Outcome is what a change did. Summary.Latest is not filled in here.
 type Outcome struct {
 	Version *object.Version   // put or amended, as stored; nil after Remove
 	Dropped []*object.Version // forgotten for good
