@@ -11,6 +11,7 @@ import (
 
 	"pithos/internal/engine/embedded/blobs"
 	"pithos/internal/engine/embedded/fsck"
+	"pithos/internal/engine/embedded/metadata"
 	"pithos/internal/engine/embedded/segment"
 	"pithos/internal/errs"
 )
@@ -61,5 +62,12 @@ func Check(ctx context.Context, dir string, fsys vfs.FS, report fsck.Report) (er
 		return errs.Wrap(op, errs.Corrupt, err)
 	}
 	closers = append(closers, db.Close)
-	return blobs.Check(ctx, db, segs, report)
+	if err := blobs.Check(ctx, db, segs, report); err != nil {
+		return err
+	}
+	if err := metadata.Check(ctx, db, report); err != nil {
+		return err
+	}
+	cross := crossChecker{db: db, view: blobs.View{DB: db, Segs: segs}, report: report}
+	return cross.run(ctx)
 }

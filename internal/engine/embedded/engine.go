@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -47,6 +48,9 @@ type Options struct {
 
 // Engine is an open data directory.
 type Engine struct {
+	mu     sync.RWMutex // guards closed; read-locked by who looks into parts that have no gate of their own
+	closed bool
+
 	lock    io.Closer
 	db      *pebble.DB
 	segs    *segment.Store
@@ -154,33 +158,44 @@ func (e *Engine) Buckets() bucket.Store { return e.buckets }
 // Keys is the keystore.
 func (e *Engine) Keys() key.Store { return e.keys }
 
-// Close waits for running operations, closes all stores and gives the directory free. Nothing that was answered depends on it.
+// Close waits for running operations, closes all stores and gives the directory free. Nothing that was answered depends on it. Repeating it
+// is harmless.
 func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil
+	}
+	e.closed = true
 	var err error
-	if e.keys != nil {
-		err = e.keys.Close()
+	for _, c := range e.closers() {
+		err = errors.Join(err, c.Close())
 	}
-	if e.buckets != nil {
-		err = errors.Join(err, e.buckets.Close())
-	}
-	if e.meta != nil {
-		err = errors.Join(err, e.meta.Close())
-	}
-	if e.blobs != nil {
-		err = errors.Join(err, e.blobs.Close())
-	}
-	if e.segs != nil {
-		err = errors.Join(err, e.segs.Close())
-	}
-	if e.db != nil {
-		err = errors.Join(err, e.db.Close())
-	}
-	if e.lock != nil {
-		err = errors.Join(err, e.lock.Close())
-	}
-	e.keys, e.buckets, e.meta, e.blobs, e.segs, e.db, e.lock = nil, nil, nil, nil, nil, nil, nil
 	if err != nil {
 		return errs.Wrap("embedded.Close", errs.Internal, err)
 	}
 	return nil
+}
+
+// closers are the parts of the engine that were opened, in the order in which they are closed.
+func (e *Engine) closers() (all []io.Closer) {
+	if e.keys != nil {
+		all = append(all, e.keys)
+	}
+	if e.buckets != nil {
+		all = append(all, e.buckets)
+	}
+	if e.meta != nil {
+		all = append(all, e.meta)
+	}
+	if e.blobs != nil {
+		all = append(all, e.blobs)
+	}
+	if e.segs != nil {
+		all = append(all, e.segs)
+	}
+	if e.db != nil {
+		all = append(all, e.db)
+	}
+	return append(all, e.lock)
 }

@@ -120,3 +120,13 @@ func (s *space) ask(n int64) error {
 	s.credit.Store(min(free/2, creditMax))
 	return nil
 }
+
+// refuses is 1 when the last answer was a refusal, else 0.
+func (s *space) refuses() float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.full {
+		return 1
+	}
+	return 0
+}

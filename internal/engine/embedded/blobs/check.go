@@ -260,7 +260,17 @@ func (v View) Bytes(id block.ID) ([]byte, error) {
 	return data, err
 }
 
-// Stored tells whether the block has a row.
-func (v View) Stored(id block.ID) (bool, error) {
-	return (&checker{db: v.DB}).has(idKey(nil, prefixBlock, id))
+// Stored tells whether the block has a row, and its stored length. A row that cannot be read, which Check reports, has length 0.
+func (v View) Stored(id block.ID) (stored bool, length int64, err error) {
+	raw, closer, err := v.DB.Get(idKey(nil, prefixBlock, id))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, 0, nil
+	}
+	if err != nil {
+		return false, 0, internal("blobs.Stored", err)
+	}
+	if r, err := parseRow(raw); err == nil {
+		length = r.length()
+	}
+	return true, length, internal("blobs.Stored", closer.Close())
 }

@@ -316,3 +316,15 @@ func (s *Store) Usage(ctx context.Context) (u blob.UsageReport, err error) {
 	u.Disk = packs + int64(s.db.Metrics().DiskSpaceUsage())
 	return u, nil
 }
+
+// Stats is the momentary state of a Store.
+type Stats struct {
+	Pending int64 // blocks that wait for the next fsync of the packs
+	Damaged int64 // blocks that were set aside
+	Rounds  int64 // of fsyncs since the start
+}
+
+// Stats tells the momentary state.
+func (s *Store) Stats() Stats {
+	return Stats{Pending: s.pending.count.Load(), Damaged: s.damaged.count.Load(), Rounds: s.group.rounds.Load()}
+}

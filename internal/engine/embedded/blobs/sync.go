@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -14,6 +15,7 @@ import (
 
 // syncGroup lets all callers of Sync that wait at the same time share one round of fsyncs.
 type syncGroup struct {
+	rounds  atomic.Int64
 	mu      sync.Mutex
 	running bool   // a round is under way
 	next    *round // the round that begins when it ends; nil when nobody waits
@@ -97,6 +99,7 @@ func (s *Store) lead(r *round) {
 
 // syncRound fsyncs the packs and then writes the rows of the blocks that are safe by that.
 func (s *Store) syncRound() error {
+	s.group.rounds.Add(1)
 	blocks := s.pending.take() // before the fsync: what comes later waits for the next round
 	failed, syncErr := s.segs.Sync()
 	if syncErr != nil {
