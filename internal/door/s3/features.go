@@ -26,10 +26,10 @@ func featureOf(name string) feature {
 		"x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner", "x-amz-request-payer",
 		"x-amz-object-ownership", "x-amz-bucket-object-lock-enabled",
 		"x-amz-object-attributes", "x-amz-max-parts", "x-amz-part-number-marker", "x-amz-mp-object-size",
-		"x-amz-if-match-size", "x-amz-if-match-last-modified-time", "x-amz-optional-object-attributes",
+		"x-amz-bypass-governance-retention", "x-amz-if-match-size", "x-amz-if-match-last-modified-time", "x-amz-optional-object-attributes",
 		"x-amz-user-agent", "x-amz-cf-id", "x-amz-te", "x-amz-api-version", "x-amz-id-2", "x-amz-request-id":
 		return knownFeature
-	case "x-amz-tagging", "x-amz-mfa", "x-amz-write-offset-bytes", "x-amz-bypass-governance-retention",
+	case "x-amz-tagging", "x-amz-mfa", "x-amz-write-offset-bytes",
 		"x-amz-confirm-remove-self-bucket-access", "x-amz-rename-source", "x-amz-transition-default-minimum-object-size",
 		"x-amz-skip-destination-validation", "x-amz-create-session-mode", "x-amz-s3session-token", "x-amz-bucket-namespace":
 		return refusedFeature
@@ -46,16 +46,12 @@ func featureOf(name string) feature {
 
 // checkFeatures refuses headers whose meaning is not served, by name.
 func (c *call) checkFeatures() error {
-	for name, values := range c.header {
+	for name := range c.header {
 		if len(name) < 6 || name[0] != 'X' || !strings.EqualFold(name[:6], "x-amz-") {
 			continue
 		}
 		lower := lowerName(name)
 		if featureOf(lower) == knownFeature {
-			continue
-		}
-		// Some features have a value that means "no".
-		if lower == "x-amz-bypass-governance-retention" && len(values) == 1 && strings.EqualFold(values[0], "false") {
 			continue
 		}
 		return fail(NotImplemented, "The header '"+clip(lower)+"' implies functionality that is not implemented.").with("Header", clip(lower))

@@ -29,7 +29,7 @@ func deleteObject(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := c.delete(ctx, backend.DeleteRequest{Target: t, If: cond})
+	d, err := c.delete(ctx, backend.DeleteRequest{Target: t, If: cond, Bypass: c.bypass()})
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +175,12 @@ func (c *call) deleteOne(ctx context.Context, key string, version *string, etag 
 		cond.IfModifiedAt = at.Truncate(time.Second)
 	}
 	d, err := c.delete(ctx, backend.DeleteRequest{
-		Target: backend.Target{Container: c.ref(), Name: name, Which: which}, If: cond,
+		Target: backend.Target{Container: c.ref(), Name: name, Which: which}, If: cond, Bypass: c.bypass(),
 	})
 	return which, d, err
+}
+
+// bypass reports whether the request wants to delete past a governance retention. Where nothing is under retention it changes nothing.
+func (c *call) bypass() bool {
+	return strings.EqualFold(c.h("X-Amz-Bypass-Governance-Retention"), "true")
 }
