@@ -185,7 +185,7 @@ func (d *Door) answer(handle func(r *http.Request) (any, error)) http.Handler {
 // refuse answers with an error and logs it when it is the server's fault.
 func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status := statusOf(errs.KindOf(err))
-	if status >= http.StatusInternalServerError {
+	if status >= http.StatusInternalServerError && status != http.StatusNotImplemented {
 		d.o.Log.ErrorContext(r.Context(), "admin request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
