@@ -31,24 +31,24 @@ var (
 )
 
 // crasher clones a file system as a power cut would leave it, at random moments of writing.
-type crasher struct {
+type crasher[P any] struct {
 	mem *vfs.MemFS
 
 	mu     sync.Mutex
 	rng    *rand.Rand
 	every  int
-	clones []crashed
+	clones []crashed[P]
 	// promised copies what is promised at the moment; it is called with mu held, and promises change only under mu.
-	promised func() map[block.Holder][]block.ID
+	promised func() P
 }
 
-type crashed struct {
+type crashed[P any] struct {
 	fs       *vfs.MemFS
-	promised map[block.Holder][]block.ID
+	promised P
 }
 
 // fs is the file system to run on: every operation that writes may be the last one.
-func (c *crasher) fs() vfs.FS {
+func (c *crasher[P]) fs() vfs.FS {
 	return errorfs.Wrap(c.mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 			c.mu.Lock()
@@ -62,9 +62,9 @@ func (c *crasher) fs() vfs.FS {
 }
 
 // clone adds a clone. mu is held.
-func (c *crasher) clone() {
+func (c *crasher[P]) clone() {
 	unsynced := []int{0, 0, 30, 70, 100}[c.rng.IntN(5)]
-	c.clones = append(c.clones, crashed{
+	c.clones = append(c.clones, crashed[P]{
 		promised: c.promised(),
 		fs:       c.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: unsynced, RNG: c.rng}),
 	})
@@ -118,20 +118,23 @@ func TestBlobsSurviveCrashes(t *testing.T) {
 }
 
 type blobHistory struct {
-	crash *crasher
+	crash *crasher[held]
 	ids   []block.ID
 	data  map[block.ID][]byte
 	seed  uint64
 	// durable is what was promised to be there; guarded by crash.mu.
-	durable map[block.Holder][]block.ID
+	durable held
 }
+
+// held is what holders hold.
+type held = map[block.Holder][]block.ID
 
 func newBlobHistory(seed uint64) *blobHistory {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	h := &blobHistory{seed: seed, durable: map[block.Holder][]block.ID{}}
+	h := &blobHistory{seed: seed, durable: held{}}
 	h.ids, h.data = pool(rng, crashOptions.InlineMax)
-	h.crash = &crasher{mem: vfs.NewCrashableMem(), rng: rng, every: 3}
-	h.crash.promised = func() map[block.Holder][]block.ID { return maps.Clone(h.durable) }
+	h.crash = &crasher[held]{mem: vfs.NewCrashableMem(), rng: rng, every: 3}
+	h.crash.promised = func() held { return maps.Clone(h.durable) }
 	return h
 }
 
@@ -232,7 +235,7 @@ func sweepAll(ctx context.Context, s blob.Store) error {
 }
 
 // verify opens what a crash left and checks it.
-func (h *blobHistory) verify(ctx context.Context, c crashed) error {
+func (h *blobHistory) verify(ctx context.Context, c crashed[held]) error {
 	if err := wantClean(ctx, c.fs); err != nil {
 		return err
 	}
@@ -245,9 +248,9 @@ func (h *blobHistory) verify(ctx context.Context, c crashed) error {
 	defer func() { _ = e.Close() }() // the file system goes away with it
 	s := e.Blobs()
 	for holder, ids := range c.promised {
-		held, err := s.Held(ctx, crashAccount, ids)
-		if err != nil || slices.Contains(held, false) {
-			return fmt.Errorf("holder %s: held %v of %v, error %w", holder, held, ids, err)
+		yes, err := s.Held(ctx, crashAccount, ids)
+		if err != nil || slices.Contains(yes, false) {
+			return fmt.Errorf("holder %s: held %v of %v, error %w", holder, yes, ids, err)
 		}
 		for _, id := range ids {
 			if err := wantBlock(ctx, s, id, h.data[id]); err != nil {
