@@ -56,6 +56,12 @@ func getObjectTagging(ctx context.Context, c *call) (*reply, error) {
 
 // noPreflight answers a browser's preflight: no bucket allows foreign origins.
 func noPreflight(_ context.Context, c *call) (*reply, error) {
+	if c.h("Origin") == "" {
+		return nil, fail(BadRequest, "Insufficient information. Origin request header needed.")
+	}
+	if c.h("Access-Control-Request-Method") == "" {
+		return nil, fail(BadRequest, "Invalid Access-Control-Request-Method: null")
+	}
 	return nil, fail(AccessForbidden, "CORSResponse: CORS is not enabled for this bucket.").
 		with("Method", clip(c.h("Access-Control-Request-Method"))).with("ResourceType", c.level.String())
 }

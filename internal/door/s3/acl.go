@@ -31,11 +31,11 @@ type grantHeader struct {
 
 // grantHeaders are all of them.
 var grantHeaders = [...]grantHeader{
-	{"X-Amz-Grant-Full-Control", access.FullControl},
 	{"X-Amz-Grant-Read", access.Read},
-	{"X-Amz-Grant-Read-Acp", access.ReadACP},
 	{"X-Amz-Grant-Write", access.Write},
+	{"X-Amz-Grant-Read-Acp", access.ReadACP},
 	{"X-Amz-Grant-Write-Acp", access.WriteACP},
+	{"X-Amz-Grant-Full-Control", access.FullControl},
 }
 
 // canned makes the list that a canned name stands for, for a thing of owner in a bucket of bucketOwner (canonical ids).
@@ -265,7 +265,8 @@ func (c *call) objectACL(ctx context.Context) (access.ACL, error) {
 	return compact(list, owner), err
 }
 
-// aclReply shows a list in its explicit form.
+// aclReply shows a list in its explicit form, groups first: the order means nothing, but there are clients, ceph/s3-tests among them, that
+// know it from other services.
 func (c *call) aclReply(ctx context.Context, account naming.AccountID, list access.ACL) (*reply, error) {
 	o, err := c.owner(ctx, account)
 	if err != nil {
@@ -277,7 +278,7 @@ func (c *call) aclReply(ctx context.Context, account naming.AccountID, list acce
 	x := newDocument("AccessControlPolicy")
 	x.owner("Owner", o)
 	x.open("AccessControlList")
-	for _, g := range list.Grants {
+	for _, g := range slices.SortedStableFunc(slices.Values(list.Grants), groupsFirst) {
 		if g == nobody {
 			continue
 		}
@@ -313,4 +314,14 @@ func (c *call) writeGrantee(ctx context.Context, x *document, g access.Grant, kn
 	x.textIf("DisplayName", name)
 	x.close("Grantee")
 	return nil
+}
+
+func groupsFirst(a, b access.Grant) int {
+	switch {
+	case a.Group != "" && b.Group == "":
+		return -1
+	case a.Group == "" && b.Group != "":
+		return 1
+	}
+	return 0
 }

@@ -29,7 +29,11 @@ func testACLs(t *testing.T, in *world) {
 			w.do("alt", "GET", target, "").want(t, 403, "AccessDenied")
 			for name, count := range map[string]int{"public-read": 2, "public-read-write": 3, "authenticated-read": 2, "bucket-owner-read": 1, "bucket-owner-full-control": 1, "private": 1} {
 				w.ok("PUT", target, "", "X-Amz-Acl: "+name)
-				if a := w.ok("GET", target, ""); strings.Count(a.body, "<Grant>") != count {
+				a := w.ok("GET", target, "")
+				if owner, group := strings.Index(a.body, "FULL_CONTROL"), strings.LastIndex(a.body, "</URI>"); owner < group {
+					t.Errorf("%s does not show groups first: %s", name, a.body)
+				}
+				if strings.Count(a.body, "<Grant>") != count {
 					t.Errorf("%s: %s", name, a.body)
 				}
 			}

@@ -30,6 +30,12 @@ type payload struct {
 // authenticate tells who sent the request and prepares its payload, of which nothing is read yet.
 func (d *Door) authenticate(ctx context.Context, c *call) error {
 	r := c.r
+	if r.Method == http.MethodOptions {
+		// A browser's preflight for a presigned URL carries the signature of the request to come.
+		c.caller.RequestID = c.id
+		c.payload = payload{auth: &sigv4.Auth{DecodedLength: -1}, size: r.ContentLength}
+		return nil
+	}
 	signed := sigv4.Request{
 		Method: r.Method, Target: r.RequestURI, Host: r.Host, Header: r.Header,
 		ContentLength: r.ContentLength, TransferEncoding: r.TransferEncoding, Bucket: c.vhost,

@@ -27,3 +27,13 @@ func TestSignatureCodesAreKnown(t *testing.T) {
 		}
 	}
 }
+
+// A preflight for a presigned URL is answered without looking at the signature, which is for another method.
+func TestPreflightOfPresigned(t *testing.T) {
+	w := newWorld(t)
+	const target = "/photos/a?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=x&X-Amz-Date=x&X-Amz-Expires=1&X-Amz-SignedHeaders=host&X-Amz-Signature=x"
+	w.anon.do("OPTIONS", target, nil).want(400, "BadRequest")
+	w.anon.do("OPTIONS", target, nil, "Origin", "http://example.org").want(400, "BadRequest")
+	w.anon.do("OPTIONS", target, nil, "Origin", "http://example.org", "Access-Control-Request-Method", "GET").want(403, "AccessForbidden")
+	w.anon.do("GET", target, nil).want(400, "AuthorizationQueryParametersError")
+}

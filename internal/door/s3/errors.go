@@ -20,6 +20,7 @@ const (
 	AuthorizationHeaderMalformed  code = "AuthorizationHeaderMalformed"
 	AuthorizationQueryParameters  code = "AuthorizationQueryParametersError"
 	BadDigest                     code = "BadDigest"
+	BadRequest                    code = "BadRequest"
 	BucketAlreadyExists           code = "BucketAlreadyExists"
 	BucketAlreadyOwnedByYou       code = "BucketAlreadyOwnedByYou"
 	BucketNotEmpty                code = "BucketNotEmpty"
@@ -147,6 +148,7 @@ var messages = map[code]string{
 	AuthorizationHeaderMalformed:  "The authorization header that you provided is not valid.",
 	AuthorizationQueryParameters:  "The authorization query parameters that you provided are not valid.",
 	BadDigest:                     "The Content-MD5 or checksum value that you specified did not match what the server received.",
+	BadRequest:                    "The request cannot be understood.",
 	BucketAlreadyExists:           "The requested bucket name is not available. Please select a different name and try again.",
 	BucketAlreadyOwnedByYou:       "Your previous request to create the named bucket succeeded and you already own it.",
 	BucketNotEmpty:                "The bucket you tried to delete is not empty.",

@@ -48,14 +48,14 @@ func (c *call) objectsPage(ctx context.Context, l *listing, after string) (backe
 	})
 }
 
-// begin starts a listing's document with room for the page.
-func (l *listing) begin(c *call, root string, page *backend.Page) *document {
+// begin starts a listing's document with room for the page; prefix is how it shows the prefix that was asked for.
+func (l *listing) begin(c *call, root, prefix string, page *backend.Page) *document {
 	x := newDocument(root)
 	room := make([]byte, len(x.b), 1024+entryBytes*(len(page.Entries)+len(page.Prefixes)))
 	copy(room, x.b)
 	x.b = room
 	x.text("Name", string(c.bucket))
-	x.text("Prefix", l.encode(l.prefix))
+	x.text("Prefix", prefix)
 	return x
 }
 
@@ -90,7 +90,8 @@ func listObjects(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := l.begin(c, "ListBucketResult", &page)
+	// Version 1 does not encode the prefix that it repeats, and its clients do not decode it.
+	x := l.begin(c, "ListBucketResult", l.prefix, &page)
 	x.text("Marker", l.encode(marker))
 	// Without a delimiter the last key is the next marker, and S3 leaves this out.
 	if page.Truncated && l.delimiter != "" {
@@ -131,7 +132,7 @@ func listObjectsV2(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := l.begin(c, "ListBucketResult", &page)
+	x := l.begin(c, "ListBucketResult", l.encode(l.prefix), &page)
 	if hasToken {
 		x.text("ContinuationToken", token)
 	}
@@ -238,7 +239,7 @@ func listObjectVersions(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := l.begin(c, "ListVersionsResult", &page)
+	x := l.begin(c, "ListVersionsResult", l.encode(l.prefix), &page)
 	x.text("KeyMarker", l.encode(marker))
 	x.text("VersionIdMarker", idMarker)
 	if page.Truncated {

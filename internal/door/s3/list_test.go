@@ -145,6 +145,8 @@ func testListParameters(t *testing.T, in *world) {
 	a.has(t, "<Key>asdf%2Bb</Key>", "<Prefix>foo%2B1/</Prefix>", "<Prefix>quux%20ab/</Prefix>", "<EncodingType>url</EncodingType>", "<Marker>%20</Marker>",
 		"<Owner><ID>canonical-alice</ID>", "<StorageClass>STANDARD</StorageClass>", "<ETag>&quot;841a2d689ad86bd1611447453c22c6fc&quot;</ETag>", "<Size>4</Size>", "<MaxKeys>1000</MaxKeys>")
 	a.hasNot(t, "NextMarker", "KeyCount")
+	w.ok("GET", "/bkt?encoding-type=url&prefix=%0A", "").has(t, "<Prefix>&#xa;</Prefix>")
+	w.ok("GET", "/bkt?list-type=2&encoding-type=url&prefix=%0A", "").has(t, "<Prefix>%0A</Prefix>")
 	a = w.ok("GET", "/bkt?list-type=2&start-after=foo/zzz&continuation-token=", "")
 	a.has(t, "<Key>quux ab/thud</Key>", "<StartAfter>foo/zzz</StartAfter>", "<KeyCount>1</KeyCount>", "<ContinuationToken></ContinuationToken>")
 	a.hasNot(t, "<Owner>", "Delimiter", "EncodingType")
@@ -212,7 +214,7 @@ func BenchmarkListPage(b *testing.B) {
 	l := listing{limit: 1000, encode: encodePath, encoded: true}
 	b.ReportAllocs()
 	for b.Loop() {
-		x := l.begin(c, "ListBucketResult", &page)
+		x := l.begin(c, "ListBucketResult", "", &page)
 		l.common(x, &page)
 		if err := c.contents(b.Context(), x, &l, &page, false); err != nil || len(x.b) > 1024+entryBytes*1000 {
 			b.Fatal(err, len(x.b))

@@ -93,6 +93,15 @@ func (v *Verifier) matchV2(ctx context.Context, r *Request, t *target, a *Auth, 
 	if sum := sumV2(key, toSign); err == nil && subtle.ConstantTimeCompare(sum, provided) == 1 {
 		return nil
 	}
+	if strings.LastIndexByte(t.raw, '/') == 0 && len(t.raw) > 1 && r.Bucket == "" {
+		// AWS's SDKs send "/bucket" and sign "/bucket/".
+		slashed := *t
+		slashed.raw += "/"
+		sum := sumV2(key, stringToSignV2(r, &slashed, a.hoisted, a.Scheme == V2Query, date))
+		if err == nil && subtle.ConstantTimeCompare(sum, provided) == 1 {
+			return nil
+		}
+	}
 	shown := redact([]byte(toSign))
 	v.log.LogAttrs(ctx, slog.LevelDebug, "signature does not match",
 		slog.String("access_key", clip(a.AccessKey)), slog.String("string_to_sign", shown))

@@ -92,6 +92,28 @@ func TestRewrittenRequests(t *testing.T) {
 	}
 }
 
+// SDKs sign a bucket in Version 2 with a slash that they do not send.
+func TestBucketSlashV2(t *testing.T) {
+	for target, sent := range map[string]string{"/bucket/": "/bucket", "/bucket/?acl": "/bucket?acl"} {
+		r := request("GET", target, "host")
+		signer.SignV2(r, now)
+		r.Target = sent
+		if _, err := verify(t, now, r); err != nil {
+			t.Errorf("%s: %v", sent, err)
+		}
+		r.Bucket = "other"
+		if _, err := verify(t, now, r); codeOf(err) != sigv4.SignatureDoesNotMatch {
+			t.Errorf("%s of another bucket: %v", sent, err)
+		}
+	}
+	r := request("GET", "/bucket/k/", "host")
+	signer.SignV2(r, now)
+	r.Target = "/bucket/k"
+	if _, err := verify(t, now, r); codeOf(err) != sigv4.SignatureDoesNotMatch {
+		t.Errorf("a key is not another key: %v", err)
+	}
+}
+
 // Each case signs a request and spoils it afterwards, or looks at it later.
 func TestRefusals(t *testing.T) {
 	set := func(name, value string) func(*sigv4.Request) {
