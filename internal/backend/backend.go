@@ -9,6 +9,7 @@ package backend
 import (
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"pithos/internal/access"
@@ -88,6 +89,8 @@ type Backend struct {
 	slabs   *slab.Pool
 	pieces  pieces
 	readers readers
+
+	removing sync.Map // of naming.ContainerID: containers whose removal is under way in this process
 }
 
 // New puts a backend on stores.

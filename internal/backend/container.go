@@ -127,7 +127,8 @@ func (b *Backend) Containers(ctx context.Context, c Caller, account naming.Accou
 	return list, more, nil
 }
 
-// DeleteContainer removes an empty container and frees its bucket name. NotEmpty when it holds versions. Open uploads are dropped.
+// DeleteContainer removes an empty container and frees its bucket name. Open uploads are dropped.
+// Errors: NotEmpty when it holds versions; Conflict/Container while another removal of it is under way.
 //
 // The order is: seal, so that nothing new comes; look whether it is empty, and open it again if not; drop what is left; free the name. A
 // process that dies in between leaves the container sealed. The next attempt completes the removal or, if the container was not
@@ -141,9 +142,20 @@ func (b *Backend) DeleteContainer(ctx context.Context, c Caller, r Ref) error {
 	if err := b.may(ctx, c, access.DeleteBucket, container, ""); err != nil {
 		return fail(op, err)
 	}
+	// Two removals at once could open the container again under each other.
+	if _, under := b.removing.LoadOrStore(container.ID, true); under {
+		return errs.E(op, errs.Conflict, errs.Container, string(container.Name))
+	}
+	defer b.removing.Delete(container.ID)
 	if err := b.empty(ctx, container); err != nil {
 		return fail(op, err)
 	}
+	return fail(op, b.forget(ctx, container))
+}
+
+// forget removes an emptied container's entry, whatever others change on its configuration meanwhile.
+func (b *Backend) forget(ctx context.Context, container bucket.Container) error {
+	var err error
 	for range conflictsMax {
 		err = b.stores.Buckets.Remove(ctx, container)
 		if !errs.Is(err, errs.Conflict) {
@@ -158,7 +170,7 @@ func (b *Backend) DeleteContainer(ctx context.Context, c Caller, r Ref) error {
 			break
 		}
 	}
-	return fail(op, err)
+	return err
 }
 
 // empty seals a container and drops what is left of it, or opens it again.

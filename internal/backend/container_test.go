@@ -3,6 +3,8 @@ package backend_test
 import (
 	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -299,4 +301,36 @@ func TestWhatIsMissingIsToldToThoseWhoMayList(t *testing.T) {
 	wantKind(t, open(anyone, "missing", access.GetObject), errs.Denied, errs.Object)
 	wantKind(t, open(w.bob, "private", access.GetObject), errs.Denied, errs.Object)
 	wantKind(t, open(w.alice, "missing", access.GetObject), errs.NotFound, errs.Object)
+}
+
+func TestRacingRemovalsAndPuts(t *testing.T) {
+	w := newWorld(t)
+	for round := range 50 {
+		name := fmt.Sprintf("box-%d", round)
+		box := w.create(name, bucket.Config{})
+		var racing sync.WaitGroup
+		var removed, stored atomic.Bool
+		for range 3 {
+			racing.Go(func() {
+				if err := w.DeleteContainer(t.Context(), w.alice, ref(name)); err == nil {
+					removed.Store(true)
+				}
+			})
+			racing.Go(func() {
+				_, err := w.Put(t.Context(), w.alice, backend.PutRequest{Container: ref(name), Name: "x", Body: body([]byte("x"))})
+				if err == nil {
+					stored.Store(true)
+				} else if !errs.Is(err, errs.NotFound) {
+					t.Error(err)
+				}
+			})
+		}
+		racing.Wait()
+		if removed.Load() && stored.Load() {
+			t.Errorf("round %d: a container was removed that holds an object", round)
+		}
+		if usage, err := w.stores.Meta.ContainerUsage(t.Context(), box.ID); err != nil || (usage.Objects == 1) != stored.Load() {
+			t.Errorf("round %d: usage %+v, %v", round, usage, err)
+		}
+	}
 }

@@ -101,6 +101,7 @@ func TestOnTheEmbeddedEngine(t *testing.T) {
 		"copy":        TestACopySharesItsSourcesBlocks,
 		"replaced":    TestACopyOfAReplacedSourceTakesTheNewOne,
 		"containers":  TestOnlyAnEmptyContainerIsDeleted,
+		"removal":     TestRacingRemovalsAndPuts,
 		"conditional": TestOneOfManyConditionalWritersWins,
 		"quota":       TestAQuotaIsExactUnderParallelWriters,
 		"whole":       TestReadersAndWritersSeeWholeObjects,

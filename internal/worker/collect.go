@@ -83,8 +83,12 @@ func NewCollector(c Collection) *Collector {
 	if c.Unread == nil {
 		c.Unread = func(dead []block.Holder) []block.Holder { return dead }
 	}
-	return &Collector{Collection: c}
+	// A process that is restarted every day comes to hunt too, but not while it starts.
+	return &Collector{Collection: c, hunt: c.Clock.Now().Add(c.OrphansEvery / huntFirst)}
 }
+
+// huntFirst is the part of OrphansEvery after which the first hunt comes.
+const huntFirst = 24
 
 // phases in their order. Each does one step from the cursor on and reports whether it has come to its end.
 func (c *Collector) phases() []phase {
