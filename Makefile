@@ -40,11 +40,11 @@ e2e: ## real clients against a real server
 crash: ## kill -9 the server 200 times under load; KILLS=n and SEED=n change that
 	go test -count=1 -v -timeout 60m -run TestKill ./test/crash -kills $(or $(KILLS),200) $(if $(SEED),-seed $(SEED))
 
-meta: ## the same random operations on all engines, for longer
-	go test -count=1 -v -timeout 60m ./test/metamorphic
+meta: ## the same random operations on all engines, for longer; LISTS=n and SEED=n change that
+	go test -count=1 -v -timeout 60m ./test/metamorphic -lists $(or $(LISTS),300) -steps 400 $(if $(SEED),-seed $(SEED))
 
 linear: ## histories of conditional writes, checked for linearizability
-	go test -count=1 -v -timeout 60m ./test/linear
+	go test -count=1 -v -timeout 60m ./test/linear -rounds 1000 -histories 200
 
 s3-tests: ## ceph/s3-tests by group: make s3-tests S3TESTS=checkout; COMPAT="flags"
 	go run ./test/compat -suite "$(S3TESTS)" $(COMPAT)

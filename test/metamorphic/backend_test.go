@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -385,18 +386,25 @@ func (s *service) complete(ctx context.Context, st step, u upload) string {
 // collect does a round of garbage collection and tells what is left.
 func (s *service) collect(ctx context.Context) string {
 	c := worker.NewCollector(worker.Collection{Holders: s.Meta(), Blobs: s.Blobs(), Unread: s.b.Unread, Clock: s.clock})
-	r, err := c.Round(ctx, 0, nil)
-	if err != nil {
-		return show(err, "")
+	var r worker.CollectReport
+	for range 100_000 { // a reader of an earlier step may take its leave a moment after that
+		var err error
+		if r, err = c.Round(ctx, 0, nil); err != nil {
+			return show(err, "")
+		}
+		if r.Reading == 0 {
+			break
+		}
+		runtime.Gosched()
 	}
 	var stored []string
-	err = s.Blobs().Walk(ctx, nil, func(i blob.Info) bool {
+	err := s.Blobs().Walk(ctx, nil, func(i blob.Info) bool {
 		stored = append(stored, fmt.Sprint(i.ID, i.Stored, i.Held))
 		return true
 	})
 	slices.Sort(stored)
 	// How much of a broken upload was stored, and is collected, is a matter of timing; what is left is not.
-	return show(err, "orphans %d\n%v\n", r.Orphans, stored) + s.check(ctx)
+	return show(err, "%v\n", stored) + s.check(ctx)
 }
 
 // check reads every version whole.

@@ -115,15 +115,20 @@ func runLists(t *testing.T, weights []weight, open func(t *testing.T, e engine, 
 	t.Logf("seed %d", first)
 	for s := first; s < first+uint64(*lists); s++ {
 		list := generate(rand.New(rand.NewPCG(s, 0)), weights, *steps)
-		if compare(t, list, open) == "" {
+		difference := compare(t, list, open)
+		if difference == "" {
 			continue
+		}
+		again := fmt.Sprintf("-seed %d -lists 1 -steps %d", s, *steps)
+		if compare(t, list, open) == "" {
+			t.Fatalf("seed %d (%s) made a difference once, so that it depends on timing too:\n%s", s, again, difference)
 		}
 		list = shrink(list, func(shorter []step) bool { return compare(t, shorter, open) != "" })
 		var text strings.Builder
 		for _, one := range list {
 			fmt.Fprintln(&text, "\t", one)
 		}
-		t.Fatalf("seed %d (-seed %d -lists 1 -steps %d), shrunk to:\n%s%s", s, s, *steps, text.String(), compare(t, list, open))
+		t.Fatalf("seed %d (%s), shrunk to:\n%s%s\nBefore that:\n%s", s, again, text.String(), compare(t, list, open), difference)
 	}
 }
 
