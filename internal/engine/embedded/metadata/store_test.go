@@ -1,7 +1,6 @@
 package metadata
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pithos/internal/block"
-	"pithos/internal/engine/embedded/fsck"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -31,9 +29,10 @@ func at(us int64) time.Time { return time.UnixMicro(us).UTC() }
 // bench is a store with what a test does with it.
 type bench struct {
 	*Store
-	t  *testing.T
-	fs vfs.FS
-	db *pebble.DB
+	t    *testing.T
+	fs   vfs.FS
+	db   *pebble.DB
+	opts Options
 }
 
 func openDB(t testing.TB, fs vfs.FS) *pebble.DB {
@@ -60,9 +59,14 @@ func (q quiet) Fatalf(format string, args ...any) { q.t.Errorf("pebble: "+format
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	return newBenchWith(t, Options{SharedLog: true})
+}
+
+func newBenchWith(t *testing.T, o Options) *bench {
+	t.Helper()
 	fs := vfs.NewMem()
-	b := &bench{t: t, fs: fs, db: openDB(t, fs)}
-	s, err := New(b.db, Options{SharedLog: true})
+	b := &bench{t: t, fs: fs, db: openDB(t, fs), opts: o}
+	s, err := New(b.db, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,18 +87,11 @@ func (b *bench) reopen() {
 		b.t.Fatal(err)
 	}
 	b.db = openDB(b.t, b.fs)
-	s, err := New(b.db, Options{SharedLog: true})
+	s, err := New(b.db, b.opts)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	b.Store = s
-}
-
-func (b *bench) check() {
-	b.t.Helper()
-	if err := Check(context.WithoutCancel(b.t.Context()), b.db, func(f fsck.Finding) { b.t.Error(f) }); err != nil {
-		b.t.Error(err)
-	}
 }
 
 func (b *bench) intend() block.Holder {
