@@ -116,7 +116,7 @@ func (e *Engine) open(dir string, opts Options) error {
 		opts.Fatal(err)
 	}
 	var err error
-	if e.db, err = pebble.Open(meta, pebbleOptions(e.space.guard(), opts.CacheBytes, opts.Log, fatal)); err != nil {
+	if e.db, err = pebble.Open(meta, pebbleOptions(orderedFS{e.space.guard()}, opts.CacheBytes, opts.Log, fatal)); err != nil {
 		return err
 	}
 	next, err := blobs.NextPack(e.db)
