@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -57,7 +58,7 @@ func serveBare() error {
 		_ = server.Close()
 	}()
 	fmt.Println(listener.Addr())
-	if err := server.Serve(listener); err != http.ErrServerClosed { //nolint:errorlint // Serve returns it bare
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

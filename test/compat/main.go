@@ -239,16 +239,18 @@ func pytest(ctx context.Context, f flags, python, dir string, s *service.Service
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
 	runErr := cmd.Run()
+	if err := out.Close(); err != nil {
+		return nil, err
+	}
 	xmlFile, err := os.Open(junit)
 	if err != nil {
 		log, _ := os.ReadFile(out.Name())
 		return nil, fmt.Errorf("pytest: %w\n%s", errors.Join(runErr, err), log[max(0, len(log)-3000):])
 	}
-	defer xmlFile.Close()
-	return parseJUnit(xmlFile)
+	results, err := parseJUnit(xmlFile)
+	return results, errors.Join(err, xmlFile.Close())
 }
 
 // result is what became of a test.

@@ -76,7 +76,7 @@ func TestKill(t *testing.T) {
 	for _, w := range workers {
 		total.add(w.counts)
 	}
-	t.Logf("%d kills survived: %v", *kills, total)
+	t.Logf("%d kills survived: %v", *kills, &total)
 	if total.unanswered == 0 && *kills > 1 {
 		t.Error("no kill met a request under way: the load is too light to show anything")
 	}

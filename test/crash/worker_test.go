@@ -96,7 +96,7 @@ func (c *counts) add(o counts) {
 	c.bytes += o.bytes
 }
 
-func (c counts) String() string {
+func (c *counts) String() string {
 	return fmt.Sprintf("%d requests answered (%d puts, %d deletes, %d copies, %d parts, %d completions, %d versions; %d MB written), %d under way when killed, %d times an object was read back and compared",
 		c.answered, c.puts, c.deletes, c.copies, c.parts, c.completions, c.versions, c.bytes/1e6, c.unanswered, c.verified)
 }
@@ -122,7 +122,8 @@ func newWorkers(t *testing.T, s *service.Service) []*worker {
 	defer c.Close()
 	const on = `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>`
 	for _, r := range []thin.Request{
-		{Method: "PUT", Path: "/" + bucket}, {Method: "PUT", Path: "/" + versioned},
+		{Method: "PUT", Path: "/" + bucket},
+		{Method: "PUT", Path: "/" + versioned},
 		{Method: "PUT", Path: "/" + versioned, Query: "versioning=", Body: []byte(on)},
 	} {
 		if answer, err := c.Do(&r, nil); err != nil || !answer.OK() {

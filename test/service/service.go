@@ -222,8 +222,12 @@ func (s *Service) config() string {
 	for _, u := range users {
 		fmt.Fprintf(&b, "    - name: %q\n", u.Name)
 		for _, field := range [][2]string{
-			{"account", u.Account}, {"access_key", u.Access}, {"secret_key", u.Secret},
-			{"display_name", u.Display}, {"canonical_id", u.Canonical}, {"email", u.Email},
+			{"account", u.Account},
+			{"access_key", u.Access},
+			{"secret_key", u.Secret},
+			{"display_name", u.Display},
+			{"canonical_id", u.Canonical},
+			{"email", u.Email},
 		} {
 			if field[1] != "" {
 				fmt.Fprintf(&b, "      %s: %q\n", field[0], field[1])

@@ -60,7 +60,8 @@ func TestExchange(t *testing.T) {
 		{"small", Request{Method: "PUT", Path: "/x", Body: []byte("hello")}, Response{Status: 200, ETag: "abc", Length: 5, Body: []byte("hello")}},
 		{"large", Request{Method: "PUT", Path: "/x", Body: []byte(large), Payload: Unsigned}, Response{Status: 200, ETag: "abc", Length: int64(len(large)), Body: []byte(large)}},
 		{
-			"stream", Request{Method: "PUT", Path: "/x", Payload: Unsigned, Length: 5, Stream: func(w io.Writer) error {
+			"stream",
+			Request{Method: "PUT", Path: "/x", Payload: Unsigned, Length: 5, Stream: func(w io.Writer) error {
 				_, err := io.WriteString(w, "hello")
 				return err
 			}},
