@@ -37,3 +37,20 @@ func TestPreflightOfPresigned(t *testing.T) {
 	w.anon.do("OPTIONS", target, nil, "Origin", "http://example.org", "Access-Control-Request-Method", "GET").want(403, "AccessForbidden")
 	w.anon.do("GET", target, nil).want(400, "AuthorizationQueryParametersError")
 }
+
+// A body that does not prove ends the connection: its length may be wrong too, and its rest must not be read as a request.
+func TestBadBodyEndsConnection(t *testing.T) {
+	w := newWorld(t)
+	for _, header := range []string{"Content-Md5", "X-Amz-Checksum-Crc32"} {
+		value := map[string]string{"Content-Md5": "rL0Y20xC+Fzt72VPzMSk2A==", "X-Amz-Checksum-Crc32": "AAAAAA=="}[header]
+		req := w.alice.request("PUT", "/photos/a", []byte("body"), header, value)
+		res, err := w.srv.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusBadRequest || !res.Close {
+			t.Errorf("%s: status %d, close %t", header, res.StatusCode, res.Close)
+		}
+	}
+}

@@ -140,6 +140,9 @@ func (c *call) refuse(err error) *reply {
 	}
 	status := f.code.status()
 	switch {
+	case f.code == BadDigest || f.code == IncompleteBody || f.code == ContentSHA256Mismatch || f.code == MalformedTrailer:
+		// The client miscounted or was garbled: what follows on the connection may be the rest of the body and no request.
+		c.set("Connection", "close")
 	case f.code == SlowDown || f.code == ServiceUnavailable || f.code == InsufficientStorage:
 		c.set("Retry-After", "1")
 	case status == http.StatusMethodNotAllowed && c.out["Allow"] == nil:
