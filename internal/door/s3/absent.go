@@ -65,3 +65,11 @@ func noPreflight(_ context.Context, c *call) (*reply, error) {
 	return nil, fail(AccessForbidden, "CORSResponse: CORS is not enabled for this bucket.").
 		with("Method", clip(c.h("Access-Control-Request-Method"))).with("ResourceType", c.level.String())
 }
+
+// getObjectTorrent serves GetObjectTorrent for whoever may read the object: there never is a torrent of it.
+func getObjectTorrent(ctx context.Context, c *call) (*reply, error) {
+	if _, err := c.open(ctx, c.row.action); err != nil {
+		return nil, err
+	}
+	return nil, fail(NoSuchKey, "There is no torrent of this object.")
+}

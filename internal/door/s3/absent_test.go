@@ -34,6 +34,11 @@ func absentCases() map[string]func(*testing.T, *world) {
 			w.alice.do("PUT", "/photos?"+tc.marker, []byte("<x/>")).want(501, "NotImplemented")
 		}
 	}
+	all["GetObjectTorrent"] = func(_ *testing.T, w *world) {
+		w.alice.do("PUT", "/photos/a", []byte("hello")).want(200)
+		w.alice.do("GET", "/photos/a?torrent", nil).want(404, "NoSuchKey").contains("torrent")
+		w.bob.do("GET", "/photos/a?torrent", nil).want(403, "AccessDenied")
+	}
 	all["OptionsBucket"] = func(_ *testing.T, w *world) {
 		w.anon.do("OPTIONS", "/photos", nil, "Origin", "http://example.org", "Access-Control-Request-Method", "GET").want(403, "AccessForbidden")
 	}

@@ -141,7 +141,8 @@ func completeMultipartUpload(ctx context.Context, c *call) (*reply, error) {
 	return x.reply(c, "CompleteMultipartUploadResult"), nil
 }
 
-// completionParts reads the list of parts. Quotes around ETags may be missing.
+// completionParts reads the list of parts. Quotes around ETags may be missing. A part that is listed twice in a row counts as listed
+// last: clients that upload a part again append it to their list, and other services take that (ceph/s3-tests demand it).
 func (c *call) completionParts() ([]backend.CompletePart, error) {
 	var doc completeDocument
 	if err := c.xmlBody(&doc); err != nil {
@@ -154,7 +155,7 @@ func (c *call) completionParts() ([]backend.CompletePart, error) {
 	if len(doc.Parts) == 0 || len(doc.Parts) > partsMax {
 		return nil, fail(MalformedXML, "")
 	}
-	parts := make([]backend.CompletePart, len(doc.Parts))
+	parts := make([]backend.CompletePart, 0, len(doc.Parts))
 	for i := range doc.Parts {
 		p := &doc.Parts[i]
 		if p.Number < 1 || p.Number > partsMax {
@@ -164,7 +165,10 @@ func (c *call) completionParts() ([]backend.CompletePart, error) {
 		if err != nil {
 			return nil, err
 		}
-		parts[i] = backend.CompletePart{Number: p.Number, ETag: strings.Trim(strings.TrimSpace(p.ETag), `"`), Checksums: sums}
+		if last := len(parts) - 1; last >= 0 && parts[last].Number == p.Number {
+			parts = parts[:last]
+		}
+		parts = append(parts, backend.CompletePart{Number: p.Number, ETag: strings.Trim(strings.TrimSpace(p.ETag), `"`), Checksums: sums})
 	}
 	return parts, nil
 }

@@ -111,6 +111,10 @@ func testComplete(t *testing.T, w *world) {
 		contains("<PartsCount>2</PartsCount>", "<NextPartNumberMarker>1</NextPartNumberMarker>", "<IsTruncated>true</IsTruncated>", "<Part><PartNumber>1</PartNumber><Size>2000</Size></Part>")
 
 	w.alice.do("POST", "/photos/m?uploadId=nonsense", completion(one)).want(404, "NoSuchUpload")
+	again := w.begin("again")
+	last1 := w.alice.do("PUT", again+"&partNumber=1", last).want(200).header.Get("ETag")
+	w.alice.do("POST", again, []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>old</ETag></Part>"+
+		"<Part><PartNumber>1</PartNumber><ETag>"+last1+"</ETag></Part></CompleteMultipartUpload>")).want(200)
 	small := w.begin("small")
 	s1 := w.alice.do("PUT", small+"&partNumber=1", []byte("a")).want(200).header.Get("ETag")
 	s2 := w.alice.do("PUT", small+"&partNumber=2", []byte("b")).want(200).header.Get("ETag")

@@ -38,10 +38,6 @@ func copyObject(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.copiesOntoItself(source) && !replace && !c.has("X-Amz-Storage-Class") && !c.has("X-Amz-Website-Redirect-Location") {
-		return nil, fail(InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's "+
-			"metadata, storage class, website redirect location or encryption attributes.")
-	}
 	sourceIf, err := wire.Conditions(c.header, "X-Amz-Copy-Source-")
 	if err != nil {
 		return nil, err
@@ -96,11 +92,6 @@ func copyError(source backend.Target, err error) error {
 		return fail(NoSuchVersion, "").because(err)
 	}
 	return conditional(err)
-}
-
-// copiesOntoItself reports whether source and target are the same name, and no old version is asked for.
-func (c *call) copiesOntoItself(source backend.Target) bool {
-	return source.Container == c.ref() && source.Name == c.name && source.Which.By == meta.Newest
 }
 
 // directive reads COPY or REPLACE; true is REPLACE.

@@ -29,7 +29,7 @@ func objectRows() []row {
 		{op: "GetObjectLegalHold", method: get, level: o, marker: "legal-hold", query: "versionId", action: "s3:GetObjectLegalHold", note: later},
 		{op: "PutObjectLegalHold", method: put, level: o, marker: "legal-hold", query: "versionId", action: "s3:PutObjectLegalHold", note: later},
 		{op: "UpdateObjectEncryption", method: put, level: o, marker: "encryption", query: "versionId", action: "s3:UpdateObjectEncryption", note: later},
-		{op: "GetObjectTorrent", method: get, level: o, marker: "torrent", action: "s3:GetObjectTorrent", note: "withdrawn by AWS too"},
+		{op: "GetObjectTorrent", method: get, level: o, marker: "torrent", action: "s3:GetObject", state: served, handle: getObjectTorrent, note: "no torrents are made: 404"},
 		{op: "RestoreObject", method: post, level: o, marker: "restore", query: "versionId", action: "s3:RestoreObject", note: "there is no archive tier"},
 		{op: "SelectObjectContent", method: post, level: o, marker: "select&select-type", action: "s3:GetObject", note: "closed to new customers by AWS too"},
 		{op: "RenameObject", method: put, level: o, marker: "renameObject", action: "s3express:CreateSession", note: "there are no directory buckets"},
