@@ -136,7 +136,7 @@ func (e *Engine) open(dir string, opts Options) error {
 	if err != nil {
 		return err
 	}
-	if e.meta, err = metadata.New(e.db, metadata.Options{SharedLog: !opts.ForeignBlobs}); err != nil {
+	if e.meta, err = metadata.New(e.db, metadata.Options{SharedLog: !opts.ForeignBlobs, Admit: e.space.admit}); err != nil {
 		return err
 	}
 	if e.buckets, err = names.NewBuckets(e.db); err != nil {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -16,7 +17,9 @@ import (
 	"pithos/internal/block"
 	"pithos/internal/engine/embedded"
 	"pithos/internal/errs"
+	"pithos/internal/object"
 	"pithos/internal/store/blob"
+	"pithos/internal/store/meta"
 )
 
 // smallDisk is a file system with so many bytes of space.
@@ -204,6 +207,15 @@ func TestDiskFull(t *testing.T) {
 	// Somebody else takes the rest, reserve and all. The ballast must do for what deletions write.
 	disk.resize(0)
 	wantFull(t, first.put(t, s))
+	change := meta.Change{Account: "a", Name: "n", Now: time.Unix(1e9, 0), Version: version(block.Holder{}, nil)}
+	_, err = e.Meta().Commit(t.Context(), change)
+	wantFull(t, err)
+	change.Version.Kind = object.DeleteMarker
+	_, err = e.Meta().Commit(t.Context(), change)
+	ok(t, err)
+	change.Op = meta.Remove
+	_, err = e.Meta().Commit(t.Context(), change)
+	ok(t, err)
 	ok(t, s.Release(t.Context(), []block.Holder{first.hold.Holder}))
 	ok(t, s.Sync(t.Context()))
 	ok(t, sweepAll(t.Context(), s))

@@ -19,6 +19,11 @@ func (s *Store) Commit(ctx context.Context, c meta.Change) (meta.Outcome, error)
 		return meta.Outcome{}, err
 	}
 	defer s.gate.Leave()
+	if c.Op == meta.Put && c.Version.Visible() {
+		if err := s.opts.Admit(0); err != nil {
+			return meta.Outcome{}, errs.Wrap(op, errs.Internal, err)
+		}
+	}
 	stripe, source := s.stripe(c.Container, c.Name), -1
 	if c.Source != nil {
 		source = s.stripe(c.Source.Container, c.Source.Name)

@@ -234,6 +234,9 @@ func (s *Store) Intend(ctx context.Context, h block.Holder, in meta.Intent) erro
 		return err
 	}
 	defer s.gate.Leave()
+	if err := s.opts.Admit(0); err != nil {
+		return errs.Wrap(op, errs.Internal, err)
+	}
 	if err := s.intend(h, in); err != nil {
 		return errs.Wrap(op, errs.Internal, err)
 	}

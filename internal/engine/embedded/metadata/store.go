@@ -27,6 +27,9 @@ type Options struct {
 	// SharedLog says that the blobstore writes its references into the same Pebble, behind the intents: then an intent need not be
 	// synced on its own.
 	SharedLog bool
+	// Admit is asked before something new is written about n bytes and refuses with Full when space is short; nil admits everything. What frees
+	// space, and delete markers, are never refused.
+	Admit func(n int64) error
 }
 
 // Store is the metastore in Pebble. It implements meta.Store.
@@ -60,6 +63,9 @@ type nameStripe struct {
 // New makes a metastore of db, which was opened with Merger and is shared with other stores. Intents that an earlier process left, but for
 // leases, are dead from now on. It does not close db.
 func New(db *pebble.DB, o Options) (*Store, error) {
+	if o.Admit == nil {
+		o.Admit = func(int64) error { return nil }
+	}
 	s := &Store{db: db, log: durable.NewLog(db), opts: o, seed: maphash.MakeSeed()}
 	s.known.containers = make(map[naming.ContainerID]*container)
 	s.known.accounts = make(map[naming.AccountID]*tally)

@@ -43,6 +43,9 @@ func (s *Store) Begin(ctx context.Context, u meta.Upload) error {
 		if box.sealed {
 			return nil, errs.E("metadata.Begin", errs.NotFound, errs.Container, u.Container.String())
 		}
+		if err := s.opts.Admit(0); err != nil {
+			return nil, err
+		}
 		return nil, b.Set(uploadKey(nil, spaceUpload, u.UploadKey), meta.AppendUpload(nil, &u), nil)
 	})
 }
@@ -68,6 +71,9 @@ func (s *Store) PutPart(ctx context.Context, k meta.UploadKey, p meta.Part, limi
 	return s.change(ctx, "metadata.PutPart", k, func(box *container, b *pebble.Batch) (*pending, error) {
 		if box.sealed {
 			return nil, errs.E("metadata.PutPart", errs.NotFound, errs.Container, k.Container.String())
+		}
+		if err := s.opts.Admit(0); err != nil {
+			return nil, err
 		}
 		u, err := s.readUpload(k)
 		if err != nil {
