@@ -31,8 +31,11 @@ func (b *Backend) Complete(ctx context.Context, c Caller, r CompleteRequest) (*o
 		return nil, fail(op, err)
 	}
 	v, err := b.assemble(ctx, container, u, r)
-	if errs.IsThing(err, errs.NotFound, errs.Upload) { // somebody else completed it meanwhile
-		v, err = b.completed(ctx, key, r, err)
+	if err != nil {
+		// If somebody else completed it meanwhile, its parts were gone before the commit could tell.
+		if _, closed := b.stores.Meta.FindUpload(ctx, key); errs.IsThing(closed, errs.NotFound, errs.Upload) {
+			v, err = b.completed(ctx, key, r, closed)
+		}
 	}
 	return v, fail(op, err)
 }
