@@ -3,6 +3,7 @@ package metamorphic
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -95,15 +96,17 @@ func ref(n int) backend.Ref {
 
 // payload is bytes that depend on n alone; blocks repeat among payloads, and some are zeros.
 func payload(n int) []byte {
-	size := []int{0, 1, 100, 4096, 5000, 20_000, 90_000, 400_000}[n%8] + n/8%3
+	size := []int{0, 1, 100, 4096, 5000, 20_000, 90_000, 200_000}[n%8] + n/8%3
 	data := make([]byte, size)
 	for off := 0; off < size; off += 4096 {
 		if (n/24+off/4096)%4 == 0 {
 			continue // a block of zeros
 		}
 		r := rand.New(rand.NewPCG(uint64(n/24%5), uint64(off)))
-		for i := off; i < min(off+4096, size); i++ {
-			data[i] = byte(r.Uint32())
+		var word [8]byte
+		for i := off; i < min(off+4096, size); i += len(word) {
+			binary.LittleEndian.PutUint64(word[:], r.Uint64())
+			copy(data[i:], word[:])
 		}
 	}
 	return data
