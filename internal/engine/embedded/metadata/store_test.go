@@ -541,3 +541,46 @@ func TestOneWinner(t *testing.T) {
 		}
 	}
 }
+
+// TestCopiesRace lets copies go both ways between two names that others overwrite and remove. Nothing may wait for ever, and holders must
+// be counted right in the end.
+func TestCopiesRace(t *testing.T) {
+	b := newBench(t)
+	ctx := t.Context()
+	b.commit(b.put("a", 1, 1))
+	b.commit(b.put("b", 1, 1))
+	var wg sync.WaitGroup
+	for i := range 8 {
+		from, to := naming.ObjectName("a"), naming.ObjectName("b")
+		if i%2 == 0 {
+			from, to = to, from
+		}
+		wg.Go(func() {
+			for n := range int64(100) {
+				c := meta.Change{Container: box, Account: account, Name: to, Now: at(10 + n), Version: &object.Version{}}
+				switch {
+				case n%10 == 3:
+					c.Op, c.Version = meta.Remove, nil
+				case n%10 == 7:
+					h := block.NewHolder()
+					if err := b.Intend(ctx, h, meta.Intent{Account: account, Expires: at(1 << 50)}); err != nil {
+						t.Error(err)
+					}
+					c.Version.Content.Holder, c.Version.Null = h, true
+				default:
+					v, err := b.Get(ctx, box, from, meta.Which{})
+					if err != nil {
+						continue
+					}
+					c.Version.Content, c.Version.Null = v.Content, n%2 == 0
+					c.Source = &meta.Source{Container: box, Name: from, ID: v.ID}
+				}
+				_, err := b.Commit(ctx, c)
+				if err != nil && !errs.Is(err, errs.NotFound) && !errs.IsThing(err, errs.Conflict, errs.Version) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
