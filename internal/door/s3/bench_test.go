@@ -28,11 +28,11 @@ func (d *discard) Write(p []byte) (int, error) {
 // signedGet is a request of alice's as net/http hands it over.
 func (c *client) signedGet(target string) *http.Request {
 	h := http.Header{}
-	c.signer.SignV4(&sigv4.Request{Method: "GET", Target: target, Host: "localhost", Header: h}, sigv4.EmptySHA256, time.Now())
+	c.signer.SignV4(&sigv4.Request{Method: http.MethodGet, Target: target, Host: "localhost", Header: h}, sigv4.EmptySHA256, time.Now())
 	h["User-Agent"] = []string{"bench"}
 	h["Accept-Encoding"] = []string{"identity"}
 	return (&http.Request{
-		Method: "GET", RequestURI: target, Host: "localhost", Header: h, Body: http.NoBody, ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: "127.0.0.1:1",
+		Method: http.MethodGet, RequestURI: target, Host: "localhost", Header: h, Body: http.NoBody, ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: "127.0.0.1:1",
 	}).WithContext(c.w.t.Context())
 }
 

@@ -23,8 +23,8 @@ import (
 	"pithos/internal/store/blob"
 )
 
-// dial opens a connection to the world and writes a request's head, signed as c, with the given body length.
-func (c *client) dial(method, target string, length int, headers ...string) (net.Conn, *bufio.Reader) {
+// dial opens a connection to the world and writes the head of a PUT, signed as c, with the given body length.
+func (c *client) dial(target string, length int, headers ...string) (net.Conn, *bufio.Reader) {
 	c.w.t.Helper()
 	conn, err := new(net.Dialer).DialContext(c.w.t.Context(), "tcp", c.w.srv.Listener.Addr().String())
 	if err != nil {
@@ -33,12 +33,12 @@ func (c *client) dial(method, target string, length int, headers ...string) (net
 	c.w.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	h := http.Header{}
-	c.signer.SignV4(&sigv4.Request{Method: method, Target: target, Host: "localhost", Header: h, ContentLength: int64(length)}, "UNSIGNED-PAYLOAD", time.Now())
+	c.signer.SignV4(&sigv4.Request{Method: http.MethodPut, Target: target, Host: "localhost", Header: h, ContentLength: int64(length)}, "UNSIGNED-PAYLOAD", time.Now())
 	for i := 0; i < len(headers); i += 2 {
 		h.Set(headers[i], headers[i+1])
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n", method, target, length)
+	fmt.Fprintf(&b, "PUT %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n", target, length)
 	_ = h.Write(&b)
 	b.WriteString("\r\n")
 	if _, err := conn.Write(b.Bytes()); err != nil {
@@ -75,12 +75,12 @@ func TestContinueOnlyAfterAdmission(t *testing.T) {
 		{w.alice, "/photos/a", []string{"If-Match", "*"}, 404},
 		{w.alice, "/photos/a", []string{"Content-Md5", "x"}, 400},
 	} {
-		_, r := tc.c.dial("PUT", tc.target, 5, append([]string{"Expect", "100-continue"}, tc.more...)...)
+		_, r := tc.c.dial(tc.target, 5, append([]string{"Expect", "100-continue"}, tc.more...)...)
 		if status, text := response(t, r); status != tc.want {
 			t.Errorf("%s: %d %s", tc.target, status, text)
 		}
 	}
-	conn, r := w.alice.dial("PUT", "/photos/a", 5, "Expect", "100-continue")
+	conn, r := w.alice.dial("/photos/a", 5, "Expect", "100-continue")
 	if status, _ := response(t, r); status != 100 {
 		t.Fatalf("status %d, want 100", status)
 	}
@@ -96,7 +96,7 @@ func TestShortBodyIsNotPublished(t *testing.T) {
 	w := newWorld(t)
 	w.alice.do("PUT", "/photos/a", []byte("old")).want(200)
 	for _, sent := range []int{0, 1, 70_000, 199_999} {
-		conn, r := w.alice.dial("PUT", "/photos/a", 200_000)
+		conn, r := w.alice.dial("/photos/a", 200_000)
 		_, _ = conn.Write(make([]byte, sent))
 		_ = conn.(*net.TCPConn).CloseWrite()
 		if status, text := response(t, r); status != 400 || !strings.Contains(text, "IncompleteBody") {
@@ -109,7 +109,7 @@ func TestShortBodyIsNotPublished(t *testing.T) {
 // A client that stops sending is told so.
 func TestSlowBody(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Pace = wire.Pace{Idle: 50 * time.Millisecond} })
-	conn, r := w.alice.dial("PUT", "/photos/a", 10)
+	conn, r := w.alice.dial("/photos/a", 10)
 	_, _ = io.WriteString(conn, "hel")
 	if status, text := response(t, r); status != 400 || !strings.Contains(text, "RequestTimeout") {
 		t.Errorf("%d %s", status, text)
@@ -120,7 +120,7 @@ func TestSlowBody(t *testing.T) {
 // A refused upload that is under way is read so far that its client sees the answer, and the connection lives on.
 func TestRefusedUploadSeesItsAnswer(t *testing.T) {
 	w := newWorld(t)
-	conn, r := w.bob.dial("PUT", "/photos/a", 4<<20)
+	conn, r := w.bob.dial("/photos/a", 4<<20)
 	if _, err := conn.Write(make([]byte, 4<<20)); err != nil {
 		t.Fatal(err)
 	}

@@ -295,13 +295,7 @@ func codeOfInvalid(e *errs.Error) code {
 	case errs.PartNumber:
 		return InvalidArgument
 	case errs.BadName:
-		switch e.Thing {
-		case errs.Bucket, errs.Container:
-			return InvalidBucketName
-		case errs.Object:
-			return InvalidURI
-		}
-		return InvalidArgument
+		return codeOfBadName(e.Thing)
 	case errs.NameTooLong:
 		return KeyTooLong
 	case errs.MetaTooLarge:
@@ -332,6 +326,16 @@ func codeOfInvalid(e *errs.Error) code {
 	}
 	if e.Thing == errs.Request {
 		return InvalidRequest
+	}
+	return InvalidArgument
+}
+
+func codeOfBadName(t errs.Thing) code {
+	if t == errs.Bucket || t == errs.Container {
+		return InvalidBucketName
+	}
+	if t == errs.Object {
+		return InvalidURI
 	}
 	return InvalidArgument
 }
@@ -434,7 +438,7 @@ func faultOf(err error) *fault {
 	if errors.As(err, &unsigned) {
 		f = fail(code(unsigned.Code), unsigned.Message).because(err)
 		for _, field := range unsigned.Fields {
-			f.with(field.Name, field.Value)
+			f = f.with(field.Name, field.Value)
 		}
 		return f
 	}

@@ -22,7 +22,7 @@ func FuzzTarget(f *testing.F) {
 	f.Add("/key", "..s3.test")
 	d := New(nil, Options{Domains: []string{"s3.test"}})
 	f.Fuzz(func(t *testing.T, target, host string) {
-		c := &call{door: d, r: &http.Request{Method: "GET", RequestURI: target, Host: host}, header: http.Header{}}
+		c := &call{door: d, r: &http.Request{Method: http.MethodGet, RequestURI: target, Host: host}, header: http.Header{}}
 		if err := d.parse(c); err != nil {
 			if code := faultOf(err).code; code.status() != 400 {
 				t.Fatalf("%q: %v has status %d", target, err, code.status())

@@ -136,7 +136,7 @@ func completeMultipartUpload(ctx context.Context, c *call) (*reply, error) {
 	x.text("Location", c.objectURL())
 	x.text("Bucket", string(c.bucket))
 	x.text("Key", string(c.name))
-	x.etag("ETag", v.ETag)
+	x.etag(v.ETag)
 	x.checksumsTyped(v.Checksums)
 	return x.reply(c, "CompleteMultipartUploadResult"), nil
 }

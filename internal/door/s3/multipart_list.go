@@ -67,7 +67,7 @@ func listParts(ctx context.Context, c *call) (*reply, error) {
 		x.open("Part")
 		x.int("PartNumber", int64(p.Number))
 		x.time("LastModified", p.Modified)
-		x.etag("ETag", p.ETag)
+		x.etag(p.ETag)
 		x.int("Size", p.Size)
 		x.checksums(p.Checksums)
 		x.close("Part")

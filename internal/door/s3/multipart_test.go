@@ -57,6 +57,7 @@ func testUploadPart(_ *testing.T, w *world) {
 }
 
 func testUploadPartCopy(t *testing.T, w *world) {
+	t.Helper()
 	source := bytes.Repeat([]byte("0123456789"), 300)
 	w.alice.do("PUT", "/photos/source", source).want(200)
 	u := w.begin("m")
@@ -75,6 +76,7 @@ func testUploadPartCopy(t *testing.T, w *world) {
 }
 
 func testComplete(t *testing.T, w *world) {
+	t.Helper()
 	first, last := bytes.Repeat([]byte("x"), 2000), []byte("tail")
 	u := w.begin("m", "x-amz-meta-color", "blue", "Content-Type", "text/bla")
 	one := w.alice.do("PUT", u+"&partNumber=1", first).want(200).header.Get("ETag")

@@ -58,7 +58,7 @@ func copyObject(ctx context.Context, c *call) (*reply, error) {
 	c.setSourceVersion(source, src)
 	x := newDocument("CopyObjectResult")
 	x.time("LastModified", v.Modified())
-	x.etag("ETag", v.ETag)
+	x.etag(v.ETag)
 	x.checksumsTyped(v.Checksums)
 	return x.reply(c, "CopyObjectResult"), nil
 }
@@ -188,7 +188,7 @@ func uploadPartCopy(ctx context.Context, c *call) (*reply, error) {
 	c.setSourceVersion(source, src)
 	x := newDocument("CopyPartResult")
 	x.time("LastModified", p.Modified)
-	x.etag("ETag", p.ETag)
+	x.etag(p.ETag)
 	x.checksums(p.Checksums)
 	return x.reply(c, "CopyPartResult"), nil
 }

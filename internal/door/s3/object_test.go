@@ -26,6 +26,7 @@ func objectCases() map[string]func(*testing.T, *world) {
 }
 
 func testPutObject(t *testing.T, w *world) {
+	t.Helper()
 	hello := []byte("hello")
 	w.alice.do("PUT", "/photos/a", hello).want(200).has("ETag", helloTag, "x-amz-version-id", "", "x-amz-request-id", "*", "x-amz-id-2", "*")
 
@@ -75,11 +76,12 @@ func testPutObject(t *testing.T, w *world) {
 	w.alice.do("PUT", "/photos/a", hello, "x-amz-expected-bucket-owner", "alice").want(200)
 
 	// Versions.
-	w.versioning("photos", bucket.VersioningEnabled)
+	w.versioning(bucket.VersioningEnabled)
 	w.alice.do("PUT", "/photos/a", hello).want(200).has("x-amz-version-id", "*")
 }
 
 func testGetObject(t *testing.T, w *world) {
+	t.Helper()
 	body := []byte("testcontent")
 	w.alice.do("PUT", "/photos/a", body,
 		"Content-Type", "text/plain", "Cache-Control", "no-cache", "Content-Disposition", "inline", "Content-Encoding", "aws-chunked, gzip",
@@ -164,7 +166,7 @@ func testGetObject(t *testing.T, w *world) {
 // testReadVersions reads versions, null versions and delete markers.
 func testReadVersions(w *world) {
 	w.alice.do("PUT", "/photos/v", []byte("null")).want(200)
-	w.versioning("photos", bucket.VersioningEnabled)
+	w.versioning(bucket.VersioningEnabled)
 	one := w.alice.do("PUT", "/photos/v", []byte("one")).want(200).header.Get("x-amz-version-id")
 	w.alice.do("PUT", "/photos/v", []byte("two")).want(200)
 	w.alice.do("GET", "/photos/v?versionId="+one, nil).want(200).has("x-amz-version-id", one).contains("one")
@@ -204,7 +206,7 @@ func testDeleteObject(_ *testing.T, w *world) {
 	w.alice.do("DELETE", "/photos/a", nil, "If-Match", "badetag").want(204)
 	w.alice.do("DELETE", "/nowhere/a", nil).want(404, "NoSuchBucket")
 
-	w.versioning("photos", bucket.VersioningEnabled)
+	w.versioning(bucket.VersioningEnabled)
 	version := w.alice.do("PUT", "/photos/v", hello).want(200).header.Get("x-amz-version-id")
 	marker := w.alice.do("DELETE", "/photos/v", nil).want(204).has("x-amz-delete-marker", "true").header.Get("x-amz-version-id")
 	w.alice.do("DELETE", "/photos/v", nil, "If-Match", "badetag").want(412, "PreconditionFailed")
@@ -215,11 +217,12 @@ func testDeleteObject(_ *testing.T, w *world) {
 	w.alice.do("DELETE", "/photos/v?versionId="+version, nil, "If-Match", helloTag).want(204).has("x-amz-delete-marker", "", "x-amz-version-id", version)
 	w.alice.do("DELETE", "/photos/v?versionId="+version, nil, "If-Match", "*").want(204)
 
-	w.versioning("photos", bucket.VersioningSuspended)
+	w.versioning(bucket.VersioningSuspended)
 	w.alice.do("DELETE", "/photos/v", nil).want(204).has("x-amz-delete-marker", "true", "x-amz-version-id", "null")
 }
 
 func testDeleteObjects(t *testing.T, w *world) {
+	t.Helper()
 	for _, k := range []string{"a", "b", "c"} {
 		w.alice.do("PUT", "/photos/"+k, []byte("hello")).want(200)
 	}
@@ -247,7 +250,7 @@ func testDeleteObjects(t *testing.T, w *world) {
 	w.alice.do("POST", "/photos?delete", []byte(`<!DOCTYPE a [<!ENTITY b "c">]><Delete><Object><Key>&b;</Key></Object></Delete>`)).want(400, "MalformedXML")
 	w.alice.do("POST", "/photos?delete", []byte("<Delete>"+strings.Repeat("<a>", 100)+strings.Repeat("</a>", 100)+"</Delete>")).want(400, "MalformedXML")
 
-	w.versioning("photos", bucket.VersioningEnabled)
+	w.versioning(bucket.VersioningEnabled)
 	version := w.alice.do("PUT", "/photos/v", []byte("hello")).want(200).header.Get("x-amz-version-id")
 	w.alice.do("POST", "/photos?delete", []byte("<Delete><Object><Key>v</Key></Object></Delete>")).want(200).contains("<DeleteMarker>true</DeleteMarker>", "<DeleteMarkerVersionId>")
 	w.alice.do("POST", "/photos?delete", []byte("<Delete><Object><Key>v</Key><VersionId>"+version+"</VersionId></Object></Delete>")).want(200).
@@ -282,7 +285,7 @@ func testCopyObject(_ *testing.T, w *world) {
 	w.alice.do("PUT", "/photos/b", nil, "x-amz-copy-source", "photos/a", "x-amz-checksum-algorithm", "SHA256").want(200).
 		contains("<ChecksumSHA256>LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=</ChecksumSHA256>")
 
-	w.versioning("photos", bucket.VersioningEnabled)
+	w.versioning(bucket.VersioningEnabled)
 	old := w.alice.do("PUT", "/photos/v", []byte("old")).want(200).header.Get("x-amz-version-id")
 	w.alice.do("PUT", "/photos/v", []byte("new")).want(200)
 	w.alice.do("PUT", "/photos/v", nil, "x-amz-copy-source", "photos/v?versionId="+old).want(200).has("x-amz-copy-source-version-id", old, "x-amz-version-id", "*")

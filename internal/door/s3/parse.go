@@ -191,11 +191,6 @@ func (q query) get(name string) string {
 	return v
 }
 
-func (q query) has(name string) bool {
-	_, ok := q.lookup(name)
-	return ok
-}
-
 // checkHeaderSize bounds the request's headers, names and values together.
 func checkHeaderSize(h http.Header, limit int) error {
 	n := 0

@@ -33,7 +33,6 @@ type world struct {
 	alice *client
 	bob   *client
 	anon  *client
-	seen  []Observation
 }
 
 // client sends requests as somebody.
@@ -52,15 +51,15 @@ type answer struct {
 	err    error // of reading the body
 }
 
-func newWorld(t testing.TB, change ...func(*Options)) *world {
-	t.Helper()
-	return newWorldOn(t, func(s blob.Store) blob.Store { return s }, change...)
+func newWorld(tb testing.TB, change ...func(*Options)) *world {
+	tb.Helper()
+	return newWorldOn(tb, func(s blob.Store) blob.Store { return s }, change...)
 }
 
 // newWorldOn makes a world whose blobstore is wrapped.
-func newWorldOn(t testing.TB, wrap func(blob.Store) blob.Store, change ...func(*Options)) *world {
-	t.Helper()
-	w := &world{t: t}
+func newWorldOn(tb testing.TB, wrap func(blob.Store) blob.Store, change ...func(*Options)) *world {
+	tb.Helper()
+	w := &world{t: tb}
 	engine := memory.New(clock.System{})
 	stores := backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: wrap(engine.Blobs())}
 	w.b = backend.New(stores, backend.Options{BlockSize: 64 << 10, BufferBytes: 8 << 20, PartMin: 1 << 10})
@@ -71,7 +70,7 @@ func newWorldOn(t testing.TB, wrap func(blob.Store) blob.Store, change ...func(*
 	w.door = New(w.b, o)
 	w.srv = httptest.NewServer(w.door)
 	w.srv.Client().Transport.(*http.Transport).DisableCompression = true // bodies are compared as they come
-	t.Cleanup(w.srv.Close)
+	tb.Cleanup(w.srv.Close)
 	w.alice, w.bob, w.anon = w.client(engine.Keys(), "alice"), w.client(engine.Keys(), "bob"), &client{w: w}
 	w.bucket("photos", bucket.Config{})
 	return w
@@ -110,10 +109,10 @@ func (w *world) bucket(name string, c bucket.Config) {
 	}
 }
 
-// versioning sets alice's bucket's versioning, past the door.
-func (w *world) versioning(name string, v bucket.Versioning) {
+// versioning sets the versioning of "photos", past the door.
+func (w *world) versioning(v bucket.Versioning) {
 	w.t.Helper()
-	_, err := w.b.Configure(w.t.Context(), w.alice.caller, backend.Ref{Bucket: naming.BucketName(name)}, access.PutBucketVersioning,
+	_, err := w.b.Configure(w.t.Context(), w.alice.caller, backend.Ref{Bucket: "photos"}, access.PutBucketVersioning,
 		func(_ bucket.Container, c *bucket.Config) error {
 			c.Versioning = v
 			return nil

@@ -80,8 +80,9 @@ func (x *document) time(name string, t time.Time) {
 	x.close(name)
 }
 
-// etag writes an element with a quoted ETag.
-func (x *document) etag(name, value string) {
+// etag writes an ETag in quotes.
+func (x *document) etag(value string) {
+	const name = "ETag"
 	x.open(name)
 	x.b = append(x.b, "&quot;"...)
 	x.b = appendEscaped(x.b, value)
