@@ -195,7 +195,15 @@ func (e *Engine) closers() (all []io.Closer) {
 		all = append(all, e.segs)
 	}
 	if e.db != nil {
-		all = append(all, e.db)
+		all = append(all, flushing{e.db})
 	}
 	return append(all, e.lock)
+}
+
+// flushing is a database whose Close leaves no log to be read again, so that the next start is quick. A failed flush loses nothing.
+type flushing struct{ *pebble.DB }
+
+func (f flushing) Close() error {
+	_ = f.Flush()
+	return f.DB.Close()
 }
