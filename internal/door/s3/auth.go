@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"pithos/internal/access"
@@ -71,6 +72,10 @@ func (c *call) takeHoisted(a *sigv4.Auth) {
 	cloned := false
 	a.EachHoisted(func(lower, value string) {
 		name := http.CanonicalHeaderKey(lower)
+		if !strings.HasPrefix(lower, "x-amz-") {
+			// Version 2 carries Content-Type and Content-MD5 too, under names that no operation has a parameter of.
+			c.query = slices.DeleteFunc(c.query, func(p param) bool { return strings.EqualFold(p.name, lower) })
+		}
 		if c.has(name) {
 			return
 		}

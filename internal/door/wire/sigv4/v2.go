@@ -72,6 +72,11 @@ func (v *Verifier) v2Query(ctx context.Context, r *Request, t *target, lookup Lo
 		return nil, err
 	}
 	a := &Auth{Scheme: V2Query, AccessKey: key, hoisted: hoist(t)}
+	for _, p := range t.params {
+		if isPlainHoisted(p.name) {
+			a.hoisted = append(a.hoisted, p)
+		}
+	}
 	if err := v.matchV2(ctx, r, t, a, expires, sig, lookup); err != nil {
 		return nil, err
 	}
@@ -145,7 +150,7 @@ func stringToSignV2(r *Request, t *target, hoisted []param, query bool, date str
 	}
 	for _, p := range hoisted {
 		lower := strings.ToLower(p.name)
-		if !slices.ContainsFunc(amz, func(q param) bool { return q.name == lower }) {
+		if isAmz(lower) && !slices.ContainsFunc(amz, func(q param) bool { return q.name == lower }) {
 			amz = append(amz, param{lower, p.value})
 		}
 	}
@@ -158,6 +163,12 @@ func stringToSignV2(r *Request, t *target, hoisted []param, query bool, date str
 	}
 	writeResource(&b, r, t)
 	return b.String()
+}
+
+// isPlainHoisted reports whether a parameter of a Version 2 presigned URL stands for one of the two other headers that are signed:
+// that is how botocore presigns a PUT with a content type.
+func isPlainHoisted(name string) bool {
+	return strings.EqualFold(name, "content-type") || strings.EqualFold(name, "content-md5")
 }
 
 // writeResource writes the canonical resource of Version 2: the bucket of a virtual host, the path as sent, the sub-resources.

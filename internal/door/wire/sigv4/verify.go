@@ -90,7 +90,8 @@ func (a *Auth) Hoisted(lower string) (value string, present bool) {
 	return "", false
 }
 
-// EachHoisted calls fn for each x-amz-* parameter of a presigned URL that stands for a header, its name in lower case.
+// EachHoisted calls fn for each parameter of a presigned URL that stands for a header, its name in lower case: x-amz-* and, in Version 2,
+// content-type and content-md5.
 func (a *Auth) EachHoisted(fn func(lower, value string)) {
 	for i := range a.hoisted {
 		fn(strings.ToLower(a.hoisted[i].name), a.hoisted[i].value)

@@ -275,6 +275,20 @@ func TestHoisted(t *testing.T) {
 	if len(got) != 2 || got["x-amz-checksum-crc32"] != "AAAAAA==" || got["x-amz-acl"] != "private" {
 		t.Errorf("%v", got)
 	}
+	// Version 2 moves two other headers there too.
+	r = request("PUT", "/b/k?content-type=text%2Fplain&x-amz-acl=private", "host")
+	signer.PresignV2(r, now.Add(time.Hour))
+	a, err = verify(t, now, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := a.Hoisted("content-type"); v != "text/plain" {
+		t.Errorf("content-type %q", v)
+	}
+	r.Target = strings.Replace(r.Target, "plain", "html", 1)
+	if _, err := verify(t, now, r); codeOf(err) != sigv4.SignatureDoesNotMatch {
+		t.Errorf("another type: %v", err)
+	}
 	// Without a presigned query nothing is hoisted.
 	r = request("PUT", "/b/k?x-amz-acl=public-read", "host")
 	signer.SignV4(r, "UNSIGNED-PAYLOAD", now)
