@@ -195,15 +195,21 @@ func (e *Engine) closers() (all []io.Closer) {
 		all = append(all, e.segs)
 	}
 	if e.db != nil {
-		all = append(all, flushing{e.db})
+		all = append(all, flushing{e.db, e.space})
 	}
 	return append(all, e.lock)
 }
 
-// flushing is a database whose Close leaves no log to be read again, so that the next start is quick. A failed flush loses nothing.
-type flushing struct{ *pebble.DB }
+// flushing is a database whose Close leaves no log to be read again, so that the next start is quick. On a full disk, where a flush
+// might wait for space for ever, the log stays.
+type flushing struct {
+	db    *pebble.DB
+	space *space
+}
 
 func (f flushing) Close() error {
-	_ = f.Flush()
-	return f.DB.Close()
+	if f.space.admit(memTableSize) == nil {
+		_ = f.db.Flush() // nothing is lost when it fails: the log is still there
+	}
+	return f.db.Close()
 }
