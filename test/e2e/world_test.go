@@ -33,6 +33,11 @@ type world struct {
 // newWorld starts a server. When the test ends, the server must end well on SIGTERM, and its data directory must be sound.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWith(t, service.Options{})
+}
+
+func newWorldWith(t *testing.T, o service.Options) *world {
+	t.Helper()
 	t.Parallel()
 	binary, err := build()
 	if err != nil {
@@ -42,7 +47,8 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := service.Start(context.WithoutCancel(t.Context()), service.Options{Binary: binary, Data: filepath.Join(t.TempDir(), "data")})
+	o.Binary, o.Data = binary, filepath.Join(t.TempDir(), "data")
+	s, err := service.Start(context.WithoutCancel(t.Context()), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,8 @@ type Options struct {
 	Config string   // more lines of configuration, as YAML
 	Domain string   // for virtual-host addressing; "" for none
 	Env    []string // more variables
+	// Plain starts without a configuration file, as a new user does: users, keys and all but the addresses are what the program makes itself.
+	Plain bool
 }
 
 // Service is a running pithos.
@@ -127,7 +129,11 @@ func (s *Service) Restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.cmd = exec.CommandContext(ctx, s.Binary, "serve", "--config", s.configPath(), "--data", s.Data)
+	args := []string{"serve", "--config", s.configPath(), "--data", s.Data}
+	if s.Plain {
+		args = []string{"serve", "--data", s.Data, "--s3-listen", s.Addr, "--admin-listen", s.Admin}
+	}
+	s.cmd = exec.CommandContext(ctx, s.Binary, args...)
 	s.cmd.Env = append(os.Environ(), s.Env...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
@@ -281,7 +287,11 @@ func (s *Service) Remove() error { return os.RemoveAll(s.dir) }
 
 // Run runs another command of the program on the data directory and returns what it printed. The error is an *exec.ExitError if it failed.
 func (s *Service) Run(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, s.Binary, append(args, "--config", s.configPath(), "--data", s.Data)...)
+	args = append(args, "--data", s.Data)
+	if !s.Plain {
+		args = append(args, "--config", s.configPath())
+	}
+	cmd := exec.CommandContext(ctx, s.Binary, args...)
 	cmd.Env = append(os.Environ(), s.Env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -1,5 +1,5 @@
 // Command clients uses Pithos through the AWS SDK for Go v2 or through minio-go, each with default settings.
-// Usage: clients aws|minio. Environment: ENDPOINT, BUCKET, and the usual AWS variables.
+// Usage: clients aws|hosts|minio; "hosts" is the AWS SDK with bucket names in the host, below the domain s3.example.test. Environment: ENDPOINT, BUCKET, and the usual AWS variables.
 package main
 
 import (
@@ -39,13 +39,15 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) != 1 {
-		return fmt.Errorf("usage: clients aws|minio")
+		return fmt.Errorf("usage: clients aws|hosts|minio")
 	}
 	var b bucket
 	var err error
 	switch args[0] {
 	case "aws":
 		b, err = newAWS(ctx, os.Getenv("ENDPOINT"), os.Getenv("BUCKET"))
+	case "hosts":
+		b, err = newHosts(ctx, os.Getenv("ENDPOINT"), os.Getenv("BUCKET"))
 	case "minio":
 		b, err = newMinio(os.Getenv("ENDPOINT"), os.Getenv("BUCKET"))
 	default:
