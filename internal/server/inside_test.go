@@ -1,0 +1,392 @@
+package server
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"pithos/internal/clock"
+	"pithos/internal/engine/memory"
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/store/key"
+)
+
+var errPower = errors.New("the power went")
+
+// cutting is a keystore that fails from the n-th change on, as a crash would.
+type cutting struct {
+	key.Store
+	left int
+}
+
+func (c *cutting) cut() error {
+	if c.left--; c.left < 0 {
+		return errPower
+	}
+	return nil
+}
+
+func (c *cutting) CreateAccount(ctx context.Context, a key.Account) (key.Account, error) {
+	if err := c.cut(); err != nil {
+		return a, err
+	}
+	return c.Store.CreateAccount(ctx, a)
+}
+
+func (c *cutting) CreateUser(ctx context.Context, u key.User) (key.User, error) {
+	if err := c.cut(); err != nil {
+		return u, err
+	}
+	return c.Store.CreateUser(ctx, u)
+}
+
+func (c *cutting) CreateKey(ctx context.Context, k key.Key) error {
+	if err := c.cut(); err != nil {
+		return err
+	}
+	return c.Store.CreateKey(ctx, k)
+}
+
+func TestInterruptedFirstStartIsFinishedWithTheSameSecret(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for left := range 4 {
+		dir, keys := t.TempDir(), memory.New(clock.System{}).Keys()
+		if _, err := administrator(t.Context(), dir, &cutting{keys, left}, now); left < 3 != errors.Is(err, errPower) {
+			t.Fatalf("after %d changes: %v", left, err)
+		}
+		before, err := ReadCredentials(dir)
+		if err != nil || before.Pending != (left < 3) {
+			t.Fatalf("after %d changes: %v, %v", left, before.Pending, err)
+		}
+		made, err := administrator(t.Context(), dir, keys, now)
+		if err != nil || (made != nil) != (left < 3) {
+			t.Fatalf("after %d changes the second start makes %v, %v", left, made != nil, err)
+		}
+		id, err := keys.Lookup(t.Context(), before.AccessKey)
+		if err != nil || id.Key.Secret != before.Secret || id.User.ID != "admin:admin" {
+			t.Errorf("after %d changes: %v %v", left, id.User, err)
+		}
+	}
+}
+
+func TestNoAdministratorWhereThereAreAccounts(t *testing.T) {
+	keys := memory.New(clock.System{}).Keys()
+	if _, err := keys.CreateAccount(t.Context(), key.Account{ID: "a", Canonical: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if c, err := administrator(t.Context(), dir, keys, time.Time{}); c != nil || err != nil {
+		t.Errorf("%v %v", c != nil, err)
+	}
+	if _, err := keys.Account(t.Context(), naming.AccountID("admin")); !errs.Is(err, errs.NotFound) {
+		t.Error(err)
+	}
+}
+
+func TestDamagedCredentialsAreNotQuoted(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, CredentialsFile), []byte(`{"secret_key": canary}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := administrator(t.Context(), dir, memory.New(clock.System{}).Keys(), time.Time{})
+	if err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "is damaged") {
+		t.Error(err)
+	}
+}
+
+func TestWriteFileReplacesAsAWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	for _, text := range []string{"long text", "short"} {
+		if err := writeFile(path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		info, statErr := os.Stat(path)
+		if err != nil || statErr != nil || string(got) != text || info.Mode().Perm() != 0o600 {
+			t.Errorf("%q %v %v", got, info.Mode(), errors.Join(err, statErr))
+		}
+	}
+	if err := writeFile(filepath.Join(path, "below a file"), nil); err == nil {
+		t.Error("written below a file")
+	}
+	left, err := filepath.Glob(path + "*.tmp")
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func TestDrainLetsRunningRequestsFinishAndRefusesNew(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	g := &gate{next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(entered)
+		<-release
+		_, _ = io.WriteString(w, "whole")
+	})}
+	srv, url := serveGate(t, g)
+	answer := make(chan string, 1)
+	go func() { answer <- fetch(t, url) }()
+	<-entered
+	drained := make(chan bool, 1)
+	go func() {
+		last, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		drained <- drain(last, last, srv, g, func() {})
+	}()
+	for !g.closing.Load() {
+		if err := clock.Wait(t.Context(), time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := &recorder{header: http.Header{}}
+	g.ServeHTTP(w, nil)
+	if w.status != http.StatusServiceUnavailable || w.header.Get("Connection") != "close" {
+		t.Errorf("a new request gets %d %v", w.status, w.header)
+	}
+	close(release)
+	if got := <-answer; got != "whole" {
+		t.Errorf("the running request got %q", got)
+	}
+	if !<-drained {
+		t.Error("not drained")
+	}
+}
+
+func TestDrainCutsWhatDoesNotEnd(t *testing.T) {
+	entered := make(chan struct{})
+	base, cut := context.WithCancel(context.Background())
+	g := &gate{next: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-r.Context().Done()
+	})}
+	srv, url := serveGate(t, g)
+	srv.BaseContext = func(net.Listener) context.Context { return base }
+	go fetch(t, url)
+	<-entered
+	ended, cancel := context.WithCancel(context.Background())
+	cancel() // the time is over
+	last, cancelLast := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancelLast()
+	if !drain(ended, last, srv, g, cut) {
+		t.Error("the handler did not end although it was cut")
+	}
+}
+
+func TestDrainGivesUpOnAHandlerThatHangs(t *testing.T) {
+	hang, entered := make(chan struct{}), make(chan struct{})
+	g := &gate{next: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(entered); <-hang })}
+	go g.ServeHTTP(&recorder{header: http.Header{}}, nil)
+	<-entered
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if drain(over, over, &http.Server{}, g, func() {}) { //nolint:gosec // serves nothing
+		t.Error("said to be drained")
+	}
+	close(hang)
+}
+
+// recorder is a response writer that keeps the status.
+type recorder struct {
+	header http.Header
+	status int
+}
+
+func (r *recorder) Header() http.Header         { return r.header }
+func (r *recorder) WriteHeader(status int)      { r.status = status }
+func (r *recorder) Write(p []byte) (int, error) { return len(p), nil }
+
+func serveGate(t *testing.T, g *gate) (*http.Server, string) {
+	t.Helper()
+	l, err := listen(t.Context(), "s3.listen", "s3-listen", "127.0.0.1:0", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: g, ReadHeaderTimeout: time.Minute}
+	started := make(chan struct{})
+	go func() {
+		close(started)
+		_ = srv.Serve(l)
+	}()
+	<-started
+	t.Cleanup(func() { _ = srv.Close() })
+	return srv, urlOf("http", l)
+}
+
+// fetch gives the body of an answer, or the error's text.
+func fetch(t *testing.T, url string) string {
+	req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, url, nil)
+	if err != nil {
+		return err.Error()
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(body)
+}
+
+func TestListenerHoldsItsBound(t *testing.T) {
+	l, err := listen(t.Context(), "x", "x", "127.0.0.1:0", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := make(chan net.Conn, 2)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				close(accepted)
+				return
+			}
+			accepted <- c
+		}
+	}()
+	dial := func() net.Conn {
+		var d net.Dialer
+		c, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	a, b := dial(), dial()
+	defer a.Close()
+	defer b.Close()
+	first := <-accepted
+	if len(accepted) > 0 {
+		t.Error("a second connection is accepted")
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	_ = first.Close() // gives one place back, not two
+	second := <-accepted
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, open := <-accepted; open {
+		t.Error("accepted after Close")
+	}
+	_ = second.Close()
+}
+
+func TestListenSaysWhatToDo(t *testing.T) {
+	l, err := listen(t.Context(), "s3.listen", "s3-listen", "127.0.0.1:0", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for address, want := range map[string]string{
+		l.Addr().String(): "another process uses this port: stop it, or choose another port with --s3-listen HOST:PORT",
+		"192.0.2.1:9000":  "this machine has no such address",
+	} {
+		if _, err := listen(t.Context(), "s3.listen", "s3-listen", address, 1); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+// writePair writes a certificate for name and its key, with the modification time at.
+func writePair(t *testing.T, dir, name string, at time.Time) (certFile, keyFile string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour),
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: raw}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(certFile, at, at); err != nil {
+		t.Fatal(err)
+	}
+	return certFile, keyFile
+}
+
+func TestRenewedCertificateIsPickedUp(t *testing.T) {
+	dir, at := t.TempDir(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	now := clock.NewManual(at)
+	certFile, keyFile := writePair(t, dir, "old.example", at)
+	c, err := newCertificate(certFile, keyFile, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := func() string {
+		pair, err := c.get(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pair.Leaf.Subject.CommonName
+	}
+	if got := name(); got != "old.example" {
+		t.Error(got)
+	}
+	writePair(t, dir, "new.example", at.Add(time.Hour))
+	now.Advance(certificateEvery)
+	if got := name(); got != "new.example" {
+		t.Error(got)
+	}
+	if err := os.WriteFile(certFile, []byte("half a cert"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	now.Advance(certificateEvery)
+	if got := name(); got != "new.example" {
+		t.Errorf("a damaged file replaced the pair: %s", got)
+	}
+	if _, err := newCertificate(certFile, keyFile, now); err == nil || !strings.Contains(err.Error(), "check that s3.tls.cert and s3.tls.key are a pair") {
+		t.Error(err)
+	}
+}
+
+// WritePair and Trusting serve the tests outside of the package.
+func WritePair(t *testing.T, dir, name string) (certFile, keyFile string) {
+	t.Helper()
+	return writePair(t, dir, name, time.Now())
+}
+
+// Trusting is a transport that trusts the certificate, for the name "localhost".
+func Trusting(t *testing.T, certFile string) http.RoundTripper {
+	t.Helper()
+	raw, err := os.ReadFile(certFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(raw) {
+		t.Fatal("no certificate")
+	}
+	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "localhost", MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
+}
