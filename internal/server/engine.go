@@ -23,7 +23,8 @@ func OpenEmbedded(fatal func(error)) Opener {
 	}
 }
 
-// Stats is the ability of an engine to tell its state for the metrics: put is called with a name in Prometheus' form, what it means, and its value.
+// Stats is the ability of an engine to tell its state for the metrics: put is called with a whole name in
+// Prometheus' form (pithos_engine_...), what it means, and its value.
 type Stats interface {
 	Stats(put func(name, help string, value float64))
 }

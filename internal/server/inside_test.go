@@ -138,7 +138,7 @@ func TestDrainLetsRunningRequestsFinishAndRefusesNew(t *testing.T) {
 		<-release
 		_, _ = io.WriteString(w, "whole")
 	})}
-	srv, url := serveGate(t, g)
+	srv, url := serveGate(t.Context(), t, g)
 	answer := make(chan string, 1)
 	go func() { answer <- fetch(t, url) }()
 	<-entered
@@ -174,8 +174,7 @@ func TestDrainCutsWhatDoesNotEnd(t *testing.T) {
 		close(entered)
 		<-r.Context().Done()
 	})}
-	srv, url := serveGate(t, g)
-	srv.BaseContext = func(net.Listener) context.Context { return base }
+	srv, url := serveGate(base, t, g)
 	go fetch(t, url)
 	<-entered
 	ended, cancel := context.WithCancel(context.Background())
@@ -210,13 +209,15 @@ func (r *recorder) Header() http.Header         { return r.header }
 func (r *recorder) WriteHeader(status int)      { r.status = status }
 func (r *recorder) Write(p []byte) (int, error) { return len(p), nil }
 
-func serveGate(t *testing.T, g *gate) (*http.Server, string) {
+func serveGate(base context.Context, t *testing.T, g *gate) (*http.Server, string) {
 	t.Helper()
 	l, err := listen(t.Context(), "s3.listen", "s3-listen", "127.0.0.1:0", 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: g, ReadHeaderTimeout: time.Minute}
+	srv := &http.Server{
+		Handler: g, ReadHeaderTimeout: time.Minute, BaseContext: func(net.Listener) context.Context { return base },
+	}
 	started := make(chan struct{})
 	go func() {
 		close(started)

@@ -145,7 +145,7 @@ func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if c.stats != nil {
 		c.stats(func(name, help string, value float64) {
-			ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("pithos_engine_"+name, help, nil, nil), prometheus.GaugeValue, value)
+			ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, value)
 		})
 	}
 }

@@ -128,7 +128,7 @@ func TestMetricsTellTheEngineAndEachAccount(t *testing.T) {
 	_, body := get(t, r.Admin+"/metrics")
 	for _, want := range []string{
 		`pithos_account_usage{account="admin",what="objects"} 0`, "pithos_blocks 0", `pithos_block_bytes{what="disk"}`, "pithos_invariants_broken_total 0",
-		`pithos_task_done_total{task="gc",what="deleted_blocks"} 0`, "go_goroutines", "pithos_engine_",
+		`pithos_task_done_total{task="gc",what="deleted_blocks"} 0`, "go_goroutines", "\npithos_engine_packs ",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("%s is missing", want)
