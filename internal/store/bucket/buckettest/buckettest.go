@@ -285,6 +285,11 @@ var configuring = []sentence{
 		first.Config = full()
 		_, err := e.s.Update(e.Context(), first)
 		errstest.Want(e, err, errs.Conflict, errs.Container)
+		stranger := second
+		stranger.ID = first.ID
+		_, err = e.s.Update(e.Context(), stranger)
+		errstest.Want(e, err, errs.Conflict, errs.Container)
+		errstest.Want(e, e.s.Remove(e.Context(), stranger), errs.Conflict, errs.Container)
 		second.Config.Meta = map[string]string{"x": "y"}
 		_, err = e.s.Update(e.Context(), second)
 		errstest.OK(e, err)
