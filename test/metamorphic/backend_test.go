@@ -28,9 +28,29 @@ import (
 
 // backendWeights is how often each operation on the backend comes.
 var backendWeights = []weight{
-	{"put", 20}, {"get", 12}, {"delete", 6}, {"delete version", 5}, {"copy", 6}, {"amend", 2}, {"list", 10}, {"begin", 4}, {"part", 8},
-	{"copy part", 4}, {"complete", 5}, {"abort", 1}, {"parts", 2}, {"uploads", 3}, {"create", 2}, {"drop", 1}, {"configure", 4}, {"usage", 3},
-	{"collect", 2}, {"wait", 2}, {"restart", 1}, {"cut", 1}, {"check", 1},
+	{"put", 20},
+	{"get", 12},
+	{"delete", 6},
+	{"delete version", 5},
+	{"copy", 6},
+	{"amend", 2},
+	{"list", 10},
+	{"begin", 4},
+	{"part", 8},
+	{"copy part", 4},
+	{"complete", 5},
+	{"abort", 1},
+	{"parts", 2},
+	{"uploads", 3},
+	{"create", 2},
+	{"drop", 1},
+	{"configure", 4},
+	{"usage", 3},
+	{"collect", 2},
+	{"wait", 2},
+	{"restart", 1},
+	{"cut", 1},
+	{"check", 1},
 }
 
 // TestBackend compares the backend on each engine.

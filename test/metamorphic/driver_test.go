@@ -48,12 +48,13 @@ func generate(rng *rand.Rand, weights []weight, n int) []step {
 			ops = append(ops, w.op)
 		}
 	}
-	list := make([]step, n)
-	for i := range list {
-		list[i] = step{n: i, op: ops[rng.IntN(len(ops))]}
-		for k := range list[i].arg {
-			list[i].arg[k] = rng.IntN(1 << 20)
+	var list []step
+	for i := range n {
+		s := step{n: i, op: ops[rng.IntN(len(ops))]}
+		for k := range s.arg {
+			s.arg[k] = rng.IntN(1 << 20)
 		}
+		list = append(list, s)
 	}
 	return append(list, step{n: n, op: "check"})
 }

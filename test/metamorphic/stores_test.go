@@ -21,9 +21,32 @@ import (
 
 // storeWeights is how often each operation on the stores comes.
 var storeWeights = []weight{
-	{"put", 24}, {"copy", 5}, {"remove", 10}, {"amend", 4}, {"get", 10}, {"scan", 8}, {"begin", 4}, {"part", 8}, {"finish", 4}, {"abort", 1},
-	{"uploads", 3}, {"abandon", 2}, {"extend", 2}, {"collect", 2}, {"usage", 4}, {"seal", 1}, {"unseal", 2}, {"drop", 1}, {"changes", 2}, {"due", 2},
-	{"hold", 3}, {"blocks", 3}, {"wait", 2}, {"restart", 1}, {"cut", 1}, {"check", 1},
+	{"put", 24},
+	{"copy", 5},
+	{"remove", 10},
+	{"amend", 4},
+	{"get", 10},
+	{"scan", 8},
+	{"begin", 4},
+	{"part", 8},
+	{"finish", 4},
+	{"abort", 1},
+	{"uploads", 3},
+	{"abandon", 2},
+	{"extend", 2},
+	{"collect", 2},
+	{"usage", 4},
+	{"seal", 1},
+	{"unseal", 2},
+	{"drop", 1},
+	{"changes", 2},
+	{"due", 2},
+	{"hold", 3},
+	{"blocks", 3},
+	{"wait", 2},
+	{"restart", 1},
+	{"cut", 1},
+	{"check", 1},
 }
 
 // TestStores compares the stores themselves: the same calls with the same ids.
