@@ -52,7 +52,7 @@ func (b *Backend) CreateContainer(ctx context.Context, c Caller, n NewContainer)
 
 // existing answers for a container whose creation failed with Exists: it is the caller's own, or taken.
 func (b *Backend) existing(ctx context.Context, op string, n NewContainer, taken error) (bucket.Container, bool, error) {
-	var by *bucket.Taken
+	var by *bucket.TakenError
 	if errors.As(taken, &by) {
 		if by.Account != n.Account {
 			return bucket.Container{}, false, fail(op, taken)

@@ -322,5 +322,5 @@ func (b *Buckets) Close() error {
 
 // taken says who has a bucket name.
 func taken(op string, name naming.BucketName, account naming.AccountID) error {
-	return errs.E(op, errs.Exists, errs.Bucket, string(name)).With(&bucket.Taken{Name: name, Account: account})
+	return errs.E(op, errs.Exists, errs.Bucket, string(name)).With(&bucket.TakenError{Name: name, Account: account})
 }

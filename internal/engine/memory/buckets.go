@@ -73,7 +73,7 @@ func (s *Buckets) Create(_ context.Context, c bucket.Container) (made bucket.Con
 			return errs.E(op, errs.Exists, errs.Container, string(c.Name))
 		}
 		if owner, ok := s.names[c.Bucket]; ok {
-			return errs.E(op, errs.Exists, errs.Bucket, string(c.Bucket)).With(&bucket.Taken{Name: c.Bucket, Account: owner.account})
+			return errs.E(op, errs.Exists, errs.Bucket, string(c.Bucket)).With(&bucket.TakenError{Name: c.Bucket, Account: owner.account})
 		}
 		if c.Bucket != "" {
 			s.names[c.Bucket] = k

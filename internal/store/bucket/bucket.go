@@ -23,7 +23,7 @@ import (
 type Store interface {
 	// Create makes the container c with its id, and claims c.Bucket unless it is "". It returns c with its revision.
 	// Exists, Thing Container: the account has a container of that name; else Thing Bucket: the global name belongs to somebody, perhaps
-	// the same account, whom errors.As finds as *Taken. A Create that failed so claimed nothing.
+	// the same account, whom errors.As finds as *TakenError. A Create that failed so claimed nothing.
 	Create(ctx context.Context, c Container) (Container, error)
 
 	// Lookup finds a container by account and name.
@@ -102,10 +102,10 @@ type Limit struct {
 	Objects int64 `json:"objects,omitempty"`
 }
 
-// Taken is the payload of Exists: who has the bucket name.
-type Taken struct {
+// TakenError is the payload of Exists: who has the bucket name.
+type TakenError struct {
 	Name    naming.BucketName
 	Account naming.AccountID
 }
 
-func (t *Taken) Error() string { return "bucket name is taken" }
+func (t *TakenError) Error() string { return "bucket name is taken" }

@@ -175,7 +175,7 @@ func (s *Buckets) Create(ctx context.Context, c bucket.Container) (bucket.Contai
 		if owner, ok, err := s.owner(c.Bucket); err != nil {
 			return bucket.Container{}, err
 		} else if ok {
-			return bucket.Container{}, errs.E(op, errs.Exists, errs.Bucket, string(c.Bucket)).With(&bucket.Taken{Name: c.Bucket, Account: owner.account})
+			return bucket.Container{}, errs.E(op, errs.Exists, errs.Bucket, string(c.Bucket)).With(&bucket.TakenError{Name: c.Bucket, Account: owner.account})
 		}
 	}
 	c = clone(c)

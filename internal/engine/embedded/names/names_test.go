@@ -116,7 +116,7 @@ func TestContainers(t *testing.T) {
 	other.Account, other.ID = "else", naming.NewContainerID()
 	_, err = o.buckets.Create(ctx, other)
 	o.fails(err, errs.Exists, errs.Bucket)
-	var taken *bucket.Taken
+	var taken *bucket.TakenError
 	if !errors.As(err, &taken) || taken.Account != "test" {
 		t.Fatalf("taken by %+v", taken)
 	}

@@ -180,7 +180,7 @@ var claiming = []sentence{
 			c.Account = account
 			_, err := e.s.Create(e.Context(), c)
 			errstest.Want(e, err, errs.Exists, errs.Bucket)
-			var taken *bucket.Taken
+			var taken *bucket.TakenError
 			if !errors.As(err, &taken) || taken.Name != first.Bucket || taken.Account != e.account {
 				e.Errorf("the error does not tell the owner: %v", err)
 			}
