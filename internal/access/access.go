@@ -18,6 +18,7 @@ type Principal struct {
 	Admin     bool     // may do everything inside Account
 	Operator  bool     // may do everything everywhere (the service itself, reseller administrators)
 	Groups    []string // groups of the user
+	Referrer  string   // host of the request's Referer header where the protocol's lists ask for it; "" elsewhere
 }
 
 // Anonymous reports whether nobody signed in.
@@ -53,6 +54,9 @@ const (
 	AbortMultipartUpload       Action = "s3:AbortMultipartUpload"
 	ListMultipartUploadParts   Action = "s3:ListMultipartUploadParts"
 	BypassGovernanceRetention  Action = "s3:BypassGovernanceRetention"
+
+	PutAccount   Action = "swift:PostAccount"   // change an account's metadata
+	PutContainer Action = "swift:PostContainer" // change a container's metadata or Swift lists
 )
 
 // Permission is what an ACL grant gives.
@@ -111,6 +115,8 @@ type Resource struct {
 	ObjectOwner  naming.AccountID // "" when there is no object yet
 	ContainerACL ACL
 	ObjectACL    ACL
+	Readers      List // Swift's container lists
+	Writers      List
 	ACLsDisabled bool // BucketOwnerEnforced: lists are ignored, the container's owner owns everything
 
 	// Initiator began the multipart upload that the action is about; "" for anonymous ones and for other actions.

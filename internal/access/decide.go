@@ -6,8 +6,9 @@ package access
 //  2. The owner's administrators may do everything with what they own. For what is done to an object's bytes or list the owner is the
 //     object's; for everything else, deleting objects of others among it, the container's.
 //  3. Who began a multipart upload may list its parts and abort it.
-//  4. Access control lists, unless they are disabled on the container.
-//  5. No.
+//  4. Swift's container lists: they are the container owner's, like a policy, so S3's object ownership does not disable them.
+//  5. Access control lists, unless they are disabled on the container.
+//  6. No.
 func Decide(q Request) Decision {
 	p, r := q.Principal, q.Resource
 	if p.Operator {
@@ -26,6 +27,11 @@ func Decide(q Request) Decision {
 			return Decision{true, "began the upload"}
 		}
 		return Decision{false, "somebody else began the upload"}
+	}
+	if why, ok := allowsByList(q); ok {
+		return Decision{true, why}
+	}
+	switch {
 	case perm == "":
 		return Decision{false, "only the owner may " + string(q.Action)}
 	case r.ACLsDisabled:

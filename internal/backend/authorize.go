@@ -12,6 +12,12 @@ import (
 	"pithos/internal/store/meta"
 )
 
+// Documents of a container that hold Swift's lists, as access.ParseList cleaned them.
+const (
+	ReadersDocument = "swift-readers"
+	WritersDocument = "swift-writers"
+)
+
 // Authorize asks the one authorisation function about a container or, with a version, about an object in it. Denied when not allowed;
 // the reason goes to the log. Operations below call it themselves; doors call it only for what has no operation here.
 func (b *Backend) Authorize(ctx context.Context, c Caller, a access.Action, container bucket.Container, v *object.Version) error {
@@ -42,6 +48,8 @@ func resource(container bucket.Container) access.Resource {
 		Container:    container.Name,
 		Bucket:       container.Bucket,
 		ContainerACL: container.Config.ACL,
+		Readers:      access.List(container.Config.Documents[ReadersDocument]),
+		Writers:      access.List(container.Config.Documents[WritersDocument]),
 		ACLsDisabled: container.Config.Ownership == bucket.BucketOwnerEnforced,
 	}
 }

@@ -89,6 +89,7 @@ type Backend struct {
 	slabs   *slab.Pool
 	pieces  pieces
 	readers readers
+	signIns chan struct{} // places for passwords being checked
 
 	removing sync.Map // of naming.ContainerID: containers whose removal is under way in this process
 }
@@ -96,7 +97,7 @@ type Backend struct {
 // New puts a backend on stores.
 func New(s Stores, o Options) *Backend {
 	o = o.withDefaults()
-	b := &Backend{stores: s, opts: o, slabs: slab.New(o.BufferBytes - o.BufferBytes/lobbyShare)}
+	b := &Backend{stores: s, opts: o, slabs: slab.New(o.BufferBytes - o.BufferBytes/lobbyShare), signIns: make(chan struct{}, signInsAtOnce)}
 	b.lobby.open(o.BufferBytes / lobbyShare)
 	b.readers.open = make(map[block.Holder]int)
 	return b

@@ -2,7 +2,6 @@ package backend
 
 import (
 	"context"
-	"slices"
 
 	"pithos/internal/access"
 	"pithos/internal/errs"
@@ -25,15 +24,9 @@ func (b *Backend) Identify(ctx context.Context, accessKey string) (key.Identity,
 	if id.Key.Disabled || id.User.Disabled || id.Account.Disabled || expired {
 		return key.Identity{}, access.Principal{}, errs.E(op, errs.Unauthenticated, errs.Key, accessKey)
 	}
-	return id, access.Principal{
-		Account:   id.Account.ID,
-		User:      id.User.ID,
-		Canonical: id.Account.Canonical,
-		AccessKey: id.Key.AccessKey,
-		Admin:     slices.Contains(id.User.Roles, key.RoleAdmin),
-		Operator:  slices.Contains(id.User.Roles, key.RoleOperator),
-		Groups:    id.User.Groups,
-	}, nil
+	who := principal(id.User, id.Account)
+	who.AccessKey = id.Key.AccessKey
+	return id, who, nil
 }
 
 // Account shows an account by id: S3 shows its canonical id and display name as owner. NotFound/Account.

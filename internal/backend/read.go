@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"pithos/internal/access"
 	"pithos/internal/block"
@@ -41,6 +42,9 @@ func (b *Backend) mayRead(ctx context.Context, c Caller, a access.Action, contai
 		return b.missing(ctx, c, a, container, t, err)
 	case err != nil:
 		return err
+	case expired(v, b.now()):
+		// The worker that deletes it may come later.
+		return b.missing(ctx, c, a, container, t, errs.E("", errs.NotFound, errs.Object, string(t.Name)))
 	case v.Kind == object.DeleteMarker:
 		marker := errs.E("", errs.NotFound, errs.Object, string(t.Name))
 		if t.Which.By == meta.ByID || t.Which.By == meta.TheNull {
@@ -62,6 +66,11 @@ func (b *Backend) missing(ctx context.Context, c Caller, a access.Action, contai
 		return err
 	}
 	return notFound
+}
+
+// expired tells whether a version's time is up.
+func expired(v *object.Version, now time.Time) bool {
+	return !v.Expires.IsZero() && !v.Expires.After(now)
 }
 
 // MarkerError says that the version found is a delete marker.

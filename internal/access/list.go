@@ -1,0 +1,150 @@
+package access
+
+import (
+	"net/url"
+	"strings"
+
+	"pithos/internal/errs"
+)
+
+// List is a container list of OpenStack Swift in its cleaned form: grantees ("account", "account:user"), referrers (".r:host"), and
+// ".rlistings", joined by commas. Source: Swift's documentation, "Access Control Lists (ACLs)".
+type List string
+
+// ListMax is the longest list, in bytes.
+const ListMax = 8192
+
+// listings is the item that lets referrers list the container.
+const listings = ".rlistings"
+
+// ParseList cleans a list as Swift does: spaces around items and empty items go, the spellings of ".r" become one, "*.host" becomes ".host".
+// Referrers are for reading only. Error: Invalid/Config, with a sentence that says what is wrong.
+func ParseList(text string, reading bool) (List, error) {
+	if len(text) > ListMax {
+		return "", badList("the list is longer than 8192 bytes")
+	}
+	var items []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		clean, err := cleanItem(item, reading)
+		if err != nil {
+			return "", err
+		}
+		items = append(items, clean)
+	}
+	return List(strings.Join(items, ",")), nil
+}
+
+func cleanItem(item string, reading bool) (string, error) {
+	if !strings.HasPrefix(item, ".") {
+		return item, nil
+	}
+	kind, host, ok := strings.Cut(item, ":")
+	kind, host = strings.TrimSpace(kind), strings.TrimSpace(host)
+	if !ok && kind == listings && reading {
+		return item, nil
+	}
+	switch {
+	case kind != ".r" && kind != ".ref" && kind != ".referer" && kind != ".referrer":
+		return "", badList("Unknown designator " + quoted(kind) + " in ACL: " + quoted(item))
+	case !reading:
+		return "", badList("Referrers not allowed in write ACL: " + quoted(item))
+	}
+	denied := ""
+	if rest, not := strings.CutPrefix(host, "-"); not {
+		denied, host = "-", strings.TrimSpace(rest)
+	}
+	if host != "*" {
+		host = strings.TrimPrefix(host, "*")
+	}
+	if host == "" || host == "." {
+		return "", badList("No host/domain value after referrer designation in ACL: " + quoted(item))
+	}
+	return ".r:" + denied + host, nil
+}
+
+func quoted(s string) string {
+	if len(s) > 64 {
+		s = strings.ToValidUTF8(s[:64], "") + "..."
+	}
+	return "'" + s + "'"
+}
+
+func badList(msg string) error {
+	return errs.E("access.ParseList", errs.Invalid, errs.Config, "acl").Because(errs.BadSyntax, msg)
+}
+
+// Names reports whether the list names the principal's account or the principal itself.
+func (l List) Names(p Principal) bool {
+	if l == "" || p.Account == "" {
+		return false
+	}
+	for item := range strings.SplitSeq(string(l), ",") {
+		if strings.HasPrefix(item, ".") {
+			continue
+		}
+		name, err := url.PathUnescape(item)
+		if err != nil {
+			name = item
+		}
+		if name == string(p.Account) || p.User != "" && name == string(p.User) {
+			return true
+		}
+	}
+	return false
+}
+
+// Refers reports whether the list lets whoever comes from the host in; the last item that fits counts. "" is a request that does not say
+// where it comes from.
+func (l List) Refers(host string) bool {
+	if !strings.Contains(string(l), ".r:") {
+		return false
+	}
+	if host == "" {
+		host = "unknown"
+	}
+	allowed := false
+	for item := range strings.SplitSeq(string(l), ",") {
+		pattern, ok := strings.CutPrefix(item, ".r:")
+		if !ok {
+			continue
+		}
+		pattern, denied := strings.CutPrefix(pattern, "-")
+		if pattern == "*" || pattern == host || strings.HasPrefix(pattern, ".") && strings.HasSuffix(host, pattern) {
+			allowed = !denied
+		}
+	}
+	return allowed
+}
+
+// Listings reports whether referrers may list the container too.
+func (l List) Listings() bool {
+	for item := range strings.SplitSeq(string(l), ",") {
+		if item == listings {
+			return true
+		}
+	}
+	return false
+}
+
+// allowsByList decides by the container's Swift lists.
+func allowsByList(q Request) (string, bool) {
+	p, r := q.Principal, q.Resource
+	switch q.Action {
+	case GetObject, GetObjectVersion, GetObjectAttributes:
+		if r.Readers.Names(p) {
+			return "read list names the principal", true
+		}
+		return "read list lets the referrer in", r.Readers.Refers(p.Referrer)
+	case ListBucket, ListBucketVersions:
+		if r.Readers.Names(p) {
+			return "read list names the principal", true
+		}
+		return "read list lets the referrer list", r.Readers.Listings() && r.Readers.Refers(p.Referrer)
+	case PutObject, DeleteObject:
+		return "write list names the principal", r.Writers.Names(p)
+	}
+	return "", false
+}

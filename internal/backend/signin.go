@@ -1,0 +1,115 @@
+package backend
+
+import (
+	"context"
+	"crypto/subtle"
+	"maps"
+	"slices"
+
+	"pithos/internal/access"
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/store/key"
+)
+
+// signInsAtOnce bounds the passwords that are checked at the same time: each costs 19 MiB and tens of milliseconds.
+const signInsAtOnce = 4
+
+// SignIn checks a user's password, or in its place the secret of one of the user's access keys, which therefore serve at every door.
+// Unauthenticated/User when it is neither, or when the user or account does not exist or is disabled: the error does not tell which.
+func (b *Backend) SignIn(ctx context.Context, id naming.UserID, secret string) (key.User, access.Principal, error) {
+	const op = "backend.SignIn"
+	user, who, err := b.Principal(ctx, id)
+	if err != nil {
+		return key.User{}, access.Principal{}, fail(op, err)
+	}
+	ok, err := b.hasKey(ctx, id, secret)
+	if err != nil {
+		return key.User{}, access.Principal{}, fail(op, err)
+	}
+	if !ok && user.PasswordHash != "" && len(secret) <= key.PasswordMax {
+		select {
+		case b.signIns <- struct{}{}:
+		case <-ctx.Done():
+			return key.User{}, access.Principal{}, fail(op, ctx.Err())
+		}
+		ok = key.CheckPassword(secret, user.PasswordHash)
+		<-b.signIns
+	}
+	if !ok {
+		return key.User{}, access.Principal{}, errs.E(op, errs.Unauthenticated, errs.User, string(id))
+	}
+	return user, who, nil
+}
+
+// hasKey tells whether a live access key of the user has the secret.
+func (b *Backend) hasKey(ctx context.Context, id naming.UserID, secret string) (found bool, err error) {
+	now := b.now()
+	err = b.stores.Keys.Keys(ctx, id, func(k key.Key) bool {
+		live := !k.Disabled && (k.Expires.IsZero() || k.Expires.After(now)) && k.Policy == nil
+		found = live && subtle.ConstantTimeCompare([]byte(k.Secret), []byte(secret)) == 1
+		return !found
+	})
+	return found, err
+}
+
+// Principal is a user as the one who asks. Unauthenticated/User when the user or account does not exist or is disabled.
+func (b *Backend) Principal(ctx context.Context, id naming.UserID) (key.User, access.Principal, error) {
+	const op = "backend.Principal"
+	user, err := b.stores.Keys.User(ctx, id)
+	var account key.Account
+	if err == nil {
+		account, err = b.stores.Keys.Account(ctx, user.Account)
+	}
+	switch {
+	case errs.Is(err, errs.NotFound):
+		return key.User{}, access.Principal{}, errs.E(op, errs.Unauthenticated, errs.User, string(id)).With(err)
+	case err != nil:
+		return key.User{}, access.Principal{}, fail(op, err)
+	case user.Disabled || account.Disabled:
+		return key.User{}, access.Principal{}, errs.E(op, errs.Unauthenticated, errs.User, string(id))
+	}
+	return user, principal(user, account), nil
+}
+
+func principal(user key.User, account key.Account) access.Principal {
+	return access.Principal{
+		Account:   account.ID,
+		User:      user.ID,
+		Canonical: account.Canonical,
+		Admin:     slices.Contains(user.Roles, key.RoleAdmin),
+		Operator:  slices.Contains(user.Roles, key.RoleOperator),
+		Groups:    user.Groups,
+	}
+}
+
+// ConfigureAccount changes an account's metadata; change may be called several times, on conflicts.
+// Unsupported/Account when the keystore cannot be written; NotFound/Account; what change returns.
+func (b *Backend) ConfigureAccount(ctx context.Context, c Caller, id naming.AccountID, change func(meta map[string]string) error) error {
+	const op = "backend.ConfigureAccount"
+	if err := b.decide(ctx, op, c, access.PutAccount, access.Resource{Account: id}); err != nil {
+		return err
+	}
+	w, ok := b.stores.Keys.(key.Writer)
+	if !ok {
+		return errs.E(op, errs.Unsupported, errs.Account, string(id)).
+			Because("", "the accounts stand in the service's configuration file and cannot be changed by a request")
+	}
+	var err error
+	for range conflictsMax {
+		var a key.Account
+		if a, err = b.stores.Keys.Account(ctx, id); err != nil {
+			break
+		}
+		next := make(map[string]string, len(a.Meta)+1)
+		maps.Copy(next, a.Meta)
+		if err = change(next); err != nil {
+			break
+		}
+		a.Meta = next
+		if _, err = w.UpdateAccount(ctx, a); !errs.Is(err, errs.Conflict) {
+			break
+		}
+	}
+	return fail(op, err)
+}
