@@ -168,7 +168,7 @@ func Default() *Config {
 			IdleTimeout:   3 * time.Minute,
 			BodyTimeout:   time.Minute,
 			UploadGrace:   24 * time.Hour,
-			DrainTimeout:  30 * time.Second,
+			DrainTimeout:  25 * time.Second, // what is cut then has the rest of half a minute to end
 		},
 		GC:    GC{Interval: time.Minute, Grace: time.Minute},
 		Scrub: Scrub{Interval: 30 * 24 * time.Hour, Rate: 4 << 20},

@@ -7,9 +7,11 @@ import (
 	"sync/atomic"
 )
 
-// gate counts the requests inside a handler, so that a stop can refuse new ones and wait for those that run.
+// gate counts the requests inside a handler, so that a stop can refuse new ones, which come over connections that are
+// open already, and wait for those that run.
 type gate struct {
 	next    http.Handler
+	refuse  http.Handler // answers what comes after the gate was shut
 	inside  sync.RWMutex // held for reading by each request; locked for good by the stop
 	closing atomic.Bool
 }
@@ -17,10 +19,7 @@ type gate struct {
 // ServeHTTP implements http.Handler.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.closing.Load() || !g.inside.TryRLock() {
-		h := w.Header()
-		h.Set("Connection", "close")
-		h.Set("Retry-After", "1")
-		w.WriteHeader(http.StatusServiceUnavailable)
+		g.refuse.ServeHTTP(w, r)
 		return
 	}
 	defer g.inside.RUnlock()

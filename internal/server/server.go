@@ -179,7 +179,7 @@ func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks
 		Limits: s3.Limits{HeaderBytes: int(cfg.Limits.HeaderBytes)},
 		Pace:   wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
 	})
-	s.gate = &gate{next: door}
+	s.gate = &gate{next: door, refuse: http.HandlerFunc(door.Refuse)}
 	// The door refuses a large header in the words of its protocol; net/http's own bound lies behind it.
 	s.s3 = s.httpServer(base, s.gate, cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, 2*int(cfg.Limits.HeaderBytes))
 	if cfg.S3.TLS.Cert != "" {

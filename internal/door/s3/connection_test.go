@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -234,4 +235,22 @@ func TestUnknownParametersChangeNothing(t *testing.T) {
 		}
 	}
 	w.alice.do("GET", "/photos/a", nil).want(200).contains("hello")
+}
+
+// A server that stops refuses in the protocol's words, with an id, and tells when to come again. The body that comes along does no harm.
+func TestRefuse(t *testing.T) {
+	w := newWorld(t)
+	stopping := httptest.NewServer(http.HandlerFunc(w.door.Refuse))
+	t.Cleanup(stopping.Close)
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut} {
+		req := w.alice.request(method, "/photos/a", make([]byte, 1<<20))
+		req.URL.Host = stopping.Listener.Addr().String()
+		a := w.send(req).has("X-Amz-Request-Id", "*", "X-Amz-Id-2", "*", "Retry-After", "1", "Content-Type", "application/xml")
+		if method == http.MethodHead {
+			a.want(http.StatusServiceUnavailable)
+			continue
+		}
+		a.want(http.StatusServiceUnavailable, "ServiceUnavailable")
+	}
+	w.alice.do(http.MethodGet, "/photos/a", nil).want(http.StatusNotFound)
 }

@@ -111,11 +111,24 @@ func orDefault(n, def int) int {
 // ServeHTTP answers one request. It panics with http.ErrAbortHandler, and with nothing else, when an answer fails
 // after its headers were sent, so that a short body is never taken for a whole one.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d.answer(w, r, d.handle)
+}
+
+// Refuse answers 503 ServiceUnavailable to whatever comes, without looking at it, and closes the connection: for a server that stops.
+// A client that tries again comes to the next server.
+func (d *Door) Refuse(w http.ResponseWriter, r *http.Request) {
+	d.answer(w, r, func(context.Context, *call) (*reply, error) {
+		return nil, fail(ServiceUnavailable, "The server is stopping. Please try again.").carrying("Connection", "close")
+	})
+}
+
+// answer lets handle serve one request and sends what comes of it.
+func (d *Door) answer(w http.ResponseWriter, r *http.Request, handle handler) {
 	c := &call{
 		door: d, r: r, id: wire.RequestID(), started: d.o.Clock.Now(),
 		w: sink{w: w}, out: w.Header(), header: r.Header,
 	}
-	rep, err := d.handle(r.Context(), c)
+	rep, err := handle(r.Context(), c)
 	if err != nil {
 		rep = c.refuse(err)
 	}
