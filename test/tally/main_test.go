@@ -18,6 +18,7 @@ func TestRead(t *testing.T) {
 `
 	tests := map[string]struct {
 		noSkips bool
+		maySkip string
 		log     string
 		want    string
 		says    []string
@@ -25,6 +26,7 @@ func TestRead(t *testing.T) {
 	}{
 		"a run":         {log: log, want: "1 passed, 1 failed, 1 skipped", says: []string{"loud", "no such tool", "FAIL  p 1.5s", "ok    q 500ms"}, not: "quiet"},
 		"skips counted": {log: log, noSkips: true, want: "1 passed, 2 failed, 1 skipped", says: []string{"SKIP p TestC"}, not: "quiet"},
+		"skip permitted": {log: log, noSkips: true, maySkip: "p", want: "1 passed, 1 failed, 1 skipped", says: []string{"SKIP p TestC"}, not: "quiet"},
 		"build failure": {
 			log: `{"ImportPath":"p [p.test]","Action":"build-output","Output":"p/a.go:1: syntax error\n"}
 {"ImportPath":"p [p.test]","Action":"build-fail"}
@@ -43,7 +45,7 @@ func TestRead(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			sum, err := read(strings.NewReader(tt.log), &out, tt.noSkips)
+			sum, err := read(strings.NewReader(tt.log), &tally{noSkips: tt.noSkips, maySkip: tt.maySkip, out: &out})
 			if err != nil {
 				t.Fatal(err)
 			}
