@@ -63,7 +63,7 @@ func ready(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func answers(url string) bool {
-	resp, err := http.Get(url) //nolint:noctx // a script's server on loopback
+	resp, err := http.Get(url)
 	if err != nil {
 		return false
 	}
@@ -119,7 +119,7 @@ func request(ts *testscript.TestScript, _ bool, args []string) {
 
 // get STATUS URL [TEXT]: fetches without any key, wants the status, and the text in the answer.
 func get(ts *testscript.TestScript, _ bool, args []string) {
-	resp, err := http.Get(args[1]) //nolint:noctx // a script's server on loopback
+	resp, err := http.Get(args[1])
 	ts.Check(err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)

@@ -117,14 +117,14 @@ func TestZerosAreNotStored(t *testing.T) {
 	w := newWorld(t)
 	data := make([]byte, 10*blockSize+3)
 	data[5*blockSize+9] = 1
-	v := w.put("sparse", data)
+	w.put("sparse", data)
 	if got := w.blocks(); got != 1 {
 		t.Errorf("%d blocks stored", got)
 	}
 	if !bytes.Equal(w.read(target("sparse")), data) {
 		t.Error("other bytes are read")
 	}
-	if v = w.put("zeros", make([]byte, 100)); !v.Content.Holder.IsZero() {
+	if v := w.put("zeros", make([]byte, 100)); !v.Content.Holder.IsZero() {
 		t.Error("an object without stored blocks has a holder")
 	}
 	if !bytes.Equal(w.read(target("zeros")), make([]byte, 100)) {

@@ -50,8 +50,7 @@ func (r *readers) enter(ctx context.Context, h block.Holder) {
 // caller must have learned that they are dead before the call.
 func (b *Backend) Unread(dead []block.Holder) []block.Holder {
 	b.readers.barrier.Lock()
-	//lint:ignore SA2001 passing through is the point: whoever was inside has entered its holder now
-	b.readers.barrier.Unlock()
+	b.readers.barrier.Unlock() //nolint:staticcheck // passing through is the point: whoever was inside has entered its holder now
 	b.readers.mu.Lock()
 	defer b.readers.mu.Unlock()
 	unread := make([]block.Holder, 0, len(dead))

@@ -75,7 +75,7 @@ type Keystore struct {
 }
 
 // User is a user that the configuration file defines.
-type User struct {
+type User struct { //nolint:recvcheck // a value everywhere but where the file is read into it
 	Name        string
 	Account     naming.AccountID
 	Password    string

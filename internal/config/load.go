@@ -87,7 +87,7 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	data, err := io.ReadAll(io.LimitReader(f, FileMax+1))
 	if err == nil && len(data) > FileMax {
 		err = fmt.Errorf("it has more than %d bytes", FileMax)

@@ -23,7 +23,7 @@ func (p Problem) String() string {
 }
 
 // Problems are all that is wrong, in the order of the sources. It is the error of Load.
-type Problems []Problem
+type Problems []Problem //nolint:errname // it is a list that happens to be an error
 
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))

@@ -241,7 +241,7 @@ func retry(step func() error) error {
 }
 
 // set stores a value that was given.
-func set[T any](field *T, value *T) {
+func set[T any](field, value *T) {
 	if value != nil {
 		*field = *value
 	}

@@ -165,8 +165,11 @@ func TestKeyLife(t *testing.T) {
 		t.Error(err)
 	}
 	for _, bad := range []admin.NewKey{
-		{User: "a:a", AccessKey: "abc"}, {User: "a:a", AccessKey: "a", Secret: "12345678"}, {User: "a:a", AccessKey: "abc", Secret: "short"},
-		{User: "a:a", Expires: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}, {User: "nobody"},
+		{User: "a:a", AccessKey: "abc"},
+		{User: "a:a", AccessKey: "a", Secret: "12345678"},
+		{User: "a:a", AccessKey: "abc", Secret: "short"},
+		{User: "a:a", Expires: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{User: "nobody"},
 	} {
 		if err := f.do(t, "POST", "/v1/keys", bad, nil); err == nil {
 			t.Errorf("%+v is accepted", bad)

@@ -154,7 +154,7 @@ type line struct {
 }
 
 // Failure is an error as this API shows it. It is an error itself, for the client.
-type Failure struct {
+type Failure struct { //nolint:errname // it is the wire form of one
 	Kind    string `json:"kind"`
 	Thing   string `json:"thing,omitempty"`
 	Name    string `json:"name,omitempty"`

@@ -157,8 +157,10 @@ func testListParameters(t *testing.T, in *world) {
 	if l := w.list("/bkt?max-keys=5000&delimiter="); l.MaxKeys != 1000 || l.Delimiter != nil {
 		t.Errorf("%+v", l)
 	}
-	for _, q := range []string{"max-keys=blah", "max-keys=-1", "max-keys=2147483648", "encoding-type=base64", "list-type=2&continuation-token=x!", "list-type=2&fetch-owner=1",
-		"versions&version-id-marker=0000000000000001", "versions&key-marker=a&version-id-marker=zz"} {
+	for _, q := range []string{
+		"max-keys=blah", "max-keys=-1", "max-keys=2147483648", "encoding-type=base64", "list-type=2&continuation-token=x!", "list-type=2&fetch-owner=1",
+		"versions&version-id-marker=0000000000000001", "versions&key-marker=a&version-id-marker=zz",
+	} {
 		w.do("main", "GET", "/bkt?"+q, "").want(t, 400, "InvalidArgument")
 	}
 	w.do("main", "GET", "/bkt", "", "X-Amz-Optional-Object-Attributes: Colour").want(t, 400, "InvalidArgument")

@@ -106,7 +106,7 @@ func bodyError(err error) error {
 	const op = "wire.Body"
 	var late interface{ Timeout() bool }
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return io.EOF
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return errs.E(op, errs.Invalid, errs.Request, "").With(err).

@@ -224,7 +224,11 @@ func TestDeadlineEndsWithTheBody(t *testing.T) {
 	if err := <-result; err != nil {
 		t.Error(err)
 	}
-	if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode != 200 {
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
 		t.Errorf("%v %v", resp, err)
 	}
 }

@@ -269,7 +269,7 @@ func (h *blobHistory) verify(ctx context.Context, c crashed[held]) error {
 // wantClean runs the check on a data directory. Orphans, which the collector finds, are no fault.
 func wantClean(ctx context.Context, fs vfs.FS) (err error) {
 	if _, err := fs.Stat("data/FORMAT"); err != nil {
-		return nil // the crash came before there was anything
+		return nil //nolint:nilerr // the crash came before there was anything
 	}
 	var found []fsck.Finding
 	if err := embedded.Check(ctx, "data", fs, func(f fsck.Finding) {

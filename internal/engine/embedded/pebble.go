@@ -64,7 +64,7 @@ type pebbleLog struct {
 func (l pebbleLog) Infof(format string, args ...any) {}
 
 func (l pebbleLog) Errorf(format string, args ...any) {
-	l.log.Error("pebble: " + fmt.Sprintf(format, args...))
+	l.log.Error("pebble", "message", fmt.Sprintf(format, args...))
 }
 
 // Fatalf must not return: Pebble cannot go on, and locks are held. The log could not be written, or its list of files.

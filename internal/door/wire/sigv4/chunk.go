@@ -325,7 +325,7 @@ func (b *Body) lineError(err error) error {
 }
 
 func eofIsShort(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
@@ -333,7 +333,7 @@ func eofIsShort(err error) error {
 
 // cutShort turns an early end into S3's word; other errors pass.
 func cutShort(err error) error {
-	if err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return short()
 	}
 	return err
@@ -344,8 +344,11 @@ func short() error {
 }
 
 func excess(msg string) error {
-	err := refuse("sigv4.Body", IncompleteBody, msg).(*errs.Error)
-	err.Reason = errs.ExcessBody
+	err := refuse("sigv4.Body", IncompleteBody, msg)
+	var e *errs.Error
+	if errors.As(err, &e) {
+		e.Reason = errs.ExcessBody
+	}
 	return err
 }
 

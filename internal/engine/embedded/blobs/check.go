@@ -70,7 +70,7 @@ func (c *checker) blocks(ctx context.Context) error {
 		r, err := parseRow(value)
 		if !ok || err != nil {
 			c.found(fsck.Damage, errs.Block, fmt.Sprintf("%x", key[1:]), "its row cannot be read")
-			return true, nil
+			return true, nil //nolint:nilerr // the damage is reported; the check goes on
 		}
 		pack, t := r.tally()
 		c.sums[pack] = c.sums[pack].add(t)
@@ -177,7 +177,7 @@ func (c *checker) tallies(context.Context) error {
 		t, err := parseTally(value)
 		if err != nil || len(key) != 9 {
 			c.found(fsck.Damage, errs.Store, fmt.Sprintf("%x", key), "the sums of a pack cannot be read")
-			return true, nil
+			return true, nil //nolint:nilerr // the damage is reported; the check goes on
 		}
 		stored[binary.BigEndian.Uint64(key[1:])] = t
 		return true, nil

@@ -49,7 +49,7 @@ func (s *Store) Compact(ctx context.Context) (freed int64, err error) {
 	}
 	if left.Blocks != 0 {
 		s.spared[pack.Number] = struct{}{}
-		s.opts.Log.Warn("a pack is kept because of damaged blocks", "pack", pack.Number, "blocks", left.Blocks)
+		s.opts.Log.WarnContext(ctx, "a pack is kept because of damaged blocks", "pack", pack.Number, "blocks", left.Blocks)
 		return 0, nil
 	}
 	if err := s.db.Delete(tallyKey(pack.Number), pebble.NoSync); err != nil {

@@ -23,7 +23,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, budget blob.Budget, fr
 	}
 	defer s.gate.leave()
 	if err := s.settle(ctx); err != nil {
-		s.opts.Log.Warn("sweeping although blocks could not be synced", "error", err)
+		s.opts.Log.WarnContext(ctx, "sweeping although blocks could not be synced", "error", err)
 	}
 	limit := budget.Blocks
 	if limit <= 0 {

@@ -41,7 +41,7 @@ func Check(ctx context.Context, db pebble.Reader, report fsck.Report) error {
 
 // checker is one check on its way.
 type checker struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // it lives as long as the one call that makes it
 	db     pebble.Reader
 	report fsck.Report
 

@@ -40,7 +40,7 @@ func (c *checker) checkParts() error {
 		p, err := meta.ParsePart(value)
 		if err != nil || p.Number != number {
 			c.damage(errs.Part, name, "the record cannot be read")
-			return nil
+			return nil //nolint:nilerr // the damage is reported; the check goes on
 		}
 		c.containers[k.Container] = c.containers[k.Container].Add(meta.Usage{UploadParts: 1, UploadBytes: p.Size})
 		if ok, err := c.has(uploadKey(nil, spaceUpload, k)); err != nil {
@@ -91,7 +91,7 @@ func (c *checker) checkHolders() error {
 		st, err := parseHolderState(value)
 		if err != nil {
 			c.damage(errs.Holder, h.String(), "its row cannot be read")
-			return nil
+			return nil //nolint:nilerr // the damage is reported; the check goes on
 		}
 		if !st.dead {
 			stored.add(h, st.names)
@@ -197,7 +197,7 @@ func (c *checker) checkIntents() error {
 		in, err := parseIntent(value)
 		if err != nil || len(key) != 1+len(block.Holder{}) {
 			c.damage(errs.Holder, fmt.Sprintf("%x", key), "the row of its intent cannot be read")
-			return nil
+			return nil //nolint:nilerr // the damage is reported; the check goes on
 		}
 		h := block.Holder(key[1:])
 		st, err := readHolder(c.db, h)

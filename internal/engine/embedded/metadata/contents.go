@@ -50,7 +50,7 @@ func EachContent(ctx context.Context, db pebble.Reader, fn func(name string, con
 		k, number, ok := cutPartKey(key)
 		p, err := meta.ParsePart(append([]byte{}, value...))
 		if !ok || err != nil {
-			return nil
+			return nil //nolint:nilerr // Check tells of it
 		}
 		return fn(fmt.Sprintf("%s#%d", uploadName(k), number), p.Content)
 	})

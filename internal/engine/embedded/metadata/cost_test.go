@@ -31,6 +31,7 @@ func benchStore(b *testing.B, n int) *Store {
 }
 
 func benchPut(b *testing.B, s *Store, name string, now int64) {
+	b.Helper()
 	h := block.NewHolder()
 	id := block.Sum([]byte(name))
 	v := &object.Version{
