@@ -43,7 +43,7 @@ crash: ## kill -9 the server 200 times under load; KILLS=n and SEED=n change tha
 meta: ## the same random operations on all engines, for longer; LISTS=n and SEED=n change that
 	go test -count=1 -v -timeout 60m ./test/metamorphic -lists $(or $(LISTS),300) -steps 400 $(if $(SEED),-seed $(SEED))
 
-linear: ## histories of conditional writes, checked for linearizability
+linear: ## histories of conditional writes, checked for linearizability, with each engine and over HTTP
 	go test -count=1 -v -timeout 60m ./test/linear -rounds 1000 -histories 200
 
 s3-tests: ## ceph/s3-tests by group: make s3-tests S3TESTS=checkout; COMPAT="flags"

@@ -46,8 +46,13 @@ const (
 	patience   = 20 * time.Second // that the checker has for one history
 )
 
-// services is a backend on each engine.
-func services(t *testing.T) map[string]*service {
+// doer does what a client wants. It is safe for concurrent use.
+type doer interface {
+	do(ctx context.Context, i input, body []byte) (output, error)
+}
+
+// services is a backend on each engine, and a whole server behind its S3 door.
+func services(t *testing.T) map[string]doer {
 	t.Helper()
 	m := memory.New(clock.System{})
 	e, err := embedded.Open(filepath.Join(t.TempDir(), "data"), embedded.Options{})
@@ -59,7 +64,8 @@ func services(t *testing.T) map[string]*service {
 			t.Error(err)
 		}
 	})
-	return map[string]*service{
+	return map[string]doer{
+		"http":     newDoor(t),
 		"memory":   newService(t, backend.Stores{Keys: m.Keys(), Buckets: m.Buckets(), Meta: m.Meta(), Blobs: m.Blobs()}, m.Keys()),
 		"embedded": newService(t, backend.Stores{Keys: e.Keys(), Buckets: e.Buckets(), Meta: e.Meta(), Blobs: e.Blobs()}, e.Keys()),
 	}
@@ -125,6 +131,7 @@ const (
 	done outcome = iota
 	refused
 	unknown
+	gone // of a delete: nothing stands there now, and nobody says whether something did
 )
 
 // register is the model of one name: the ETag that stands there, "" for nothing.
@@ -150,9 +157,11 @@ var register = porcupine.NondeterministicModel{
 			if o.outcome == unknown || o.value == stands {
 				return []any{stands}
 			}
-		case o.outcome == done && holds:
+		case o.outcome == done && holds, o.outcome == gone && holds:
 			return []any{after}
 		case o.outcome == refused && !holds:
+			return []any{stands}
+		case o.outcome == gone && stands == "":
 			return []any{stands}
 		case o.outcome == unknown:
 			return []any{stands, after}
@@ -237,7 +246,7 @@ func etag(data []byte) string {
 }
 
 // record lets the clients work and tells their history.
-func record(t *testing.T, s *service, seed uint64) []porcupine.Operation {
+func record(t *testing.T, s doer, seed uint64) []porcupine.Operation {
 	t.Helper()
 	began := time.Now()
 	perClient := make([][]porcupine.Operation, clients)
@@ -319,7 +328,7 @@ func TestHistories(t *testing.T) {
 				t.Fatalf("history of seed %d is %s; see %s", h, result, file)
 			}
 			t.Logf("%d histories of %d clients: %d operations done, %d refused, %d of unknown outcome",
-				*histories, clients, count[done], count[refused], count[unknown])
+				*histories, clients, count[done]+count[gone], count[refused], count[unknown])
 		})
 	}
 }
@@ -352,6 +361,10 @@ func TestCheckerFindsFaults(t *testing.T) {
 			op(0, 0, 1, input{kind: put, value: "x"}, output{outcome: unknown}), op(1, 2, 3, input{kind: get}, output{value: "x"}),
 			op(2, 4, 5, input{kind: put, value: "y"}, output{outcome: unknown}), op(1, 6, 7, input{kind: get}, output{value: "x"}),
 		}, true},
+		"a delete of another's": {[]porcupine.Operation{
+			op(0, 0, 1, input{kind: put, value: "x"}, output{}), op(0, 2, 3, input{kind: remove, cond: "y"}, output{outcome: gone}),
+		}, false},
+		"a delete of nothing": {[]porcupine.Operation{op(0, 0, 1, input{kind: remove, cond: "y"}, output{outcome: gone})}, true},
 	} {
 		if got := porcupine.CheckOperations(model, c.history); got != c.want {
 			t.Errorf("%s: linearizable %v, want %v", name, got, c.want)
