@@ -1,6 +1,6 @@
 # "make help" says what there is. The test command is test/run; CI calls .ci/run.
 
-.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash meta linear s3-tests bench
+.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash stops meta linear s3-tests bench
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,6 +39,9 @@ e2e: ## real clients against a real server
 
 crash: ## kill -9 the server 200 times under load; KILLS=n and SEED=n change that
 	go test -count=1 -v -timeout 60m -run TestKill ./test/crash -kills $(or $(KILLS),200) $(if $(SEED),-seed $(SEED))
+
+stops: ## ask the server to end 100 times under load; STOPS=n and SEED=n change that
+	go test -count=1 -v -timeout 60m -run TestStop ./test/crash -stops $(or $(STOPS),100) $(if $(SEED),-seed $(SEED))
 
 meta: ## the same random operations on all engines, for longer; LISTS=n and SEED=n change that
 	go test -count=1 -v -timeout 60m ./test/metamorphic -lists $(or $(LISTS),300) -steps 400 $(if $(SEED),-seed $(SEED))

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -37,22 +38,20 @@ func (g *gate) shut() <-chan struct{} {
 	return empty
 }
 
-// drain ends an HTTP server behind a gate: refuse, wait for running requests until ctx ends, then cut what is left and wait for its
-// handlers to notice until last ends. It reports whether every handler has returned.
-func drain(ctx, last context.Context, srv *http.Server, g *gate, cut context.CancelFunc) bool {
+// drain ends an HTTP server behind a gate: accept no connection, refuse requests on those that are open, wait for running requests until ctx ends,
+// then cut what is left and wait for its handlers to notice until last ends. It reports whether every handler has returned.
+//
+// The server learns of it late: from then on net/http closes connections without a word, even those on which a request arrives.
+func drain(ctx, last context.Context, srv *http.Server, l io.Closer, g *gate, cut context.CancelFunc) bool {
 	empty := g.shut()
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		_ = srv.Shutdown(ctx) // its only error is that ctx ended, which is looked at below
-	}()
+	_ = l.Close() // it says at most that it was closed before
 	select {
 	case <-empty:
 	case <-ctx.Done():
 	}
-	<-stopped
+	_ = srv.Shutdown(ctx) // waits for refusals on their way; its only error is that ctx ended
 	cut()
-	_ = srv.Close() // closes what Shutdown left; a listener that is closed twice says so, which does not matter
+	_ = srv.Close() // closes what Shutdown left
 	select {
 	case <-empty:
 		return true

@@ -138,7 +138,7 @@ func TestDrainLetsRunningRequestsFinishAndRefusesNew(t *testing.T) {
 		<-release
 		_, _ = io.WriteString(w, "whole")
 	}), refuse: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })}
-	srv, url := serveGate(t.Context(), t, g)
+	srv, l, url := serveGate(t.Context(), t, g)
 	answer := make(chan string, 1)
 	go func() { answer <- fetch(t, url) }()
 	<-entered
@@ -146,7 +146,7 @@ func TestDrainLetsRunningRequestsFinishAndRefusesNew(t *testing.T) {
 	go func() {
 		last, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		drained <- drain(last, last, srv, g, func() {})
+		drained <- drain(last, last, srv, l, g, func() {})
 	}()
 	for !g.closing.Load() {
 		if err := clock.Wait(t.Context(), time.Millisecond); err != nil {
@@ -174,14 +174,14 @@ func TestDrainCutsWhatDoesNotEnd(t *testing.T) {
 		close(entered)
 		<-r.Context().Done()
 	})}
-	srv, url := serveGate(base, t, g)
+	srv, l, url := serveGate(base, t, g)
 	go fetch(t, url)
 	<-entered
 	ended, cancel := context.WithCancel(context.Background())
 	cancel() // the time is over
 	last, cancelLast := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancelLast()
-	if !drain(ended, last, srv, g, cut) {
+	if !drain(ended, last, srv, l, g, cut) {
 		t.Error("the handler did not end although it was cut")
 	}
 }
@@ -193,7 +193,7 @@ func TestDrainGivesUpOnAHandlerThatHangs(t *testing.T) {
 	<-entered
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	if drain(over, over, &http.Server{}, g, func() {}) { //nolint:gosec // serves nothing
+	if drain(over, over, &http.Server{}, io.NopCloser(nil), g, func() {}) { //nolint:gosec // serves nothing
 		t.Error("said to be drained")
 	}
 	close(hang)
@@ -209,7 +209,7 @@ func (r *recorder) Header() http.Header         { return r.header }
 func (r *recorder) WriteHeader(status int)      { r.status = status }
 func (r *recorder) Write(p []byte) (int, error) { return len(p), nil }
 
-func serveGate(base context.Context, t *testing.T, g *gate) (*http.Server, string) {
+func serveGate(base context.Context, t *testing.T, g *gate) (*http.Server, net.Listener, string) {
 	t.Helper()
 	l, err := listen(t.Context(), "s3.listen", "s3-listen", "127.0.0.1:0", 10)
 	if err != nil {
@@ -225,7 +225,7 @@ func serveGate(base context.Context, t *testing.T, g *gate) (*http.Server, strin
 	}()
 	<-started
 	t.Cleanup(func() { _ = srv.Close() })
-	return srv, urlOf("http", l)
+	return srv, l, urlOf("http", l)
 }
 
 // fetch gives the body of an answer, or the error's text.

@@ -135,7 +135,7 @@ func (s *service) run(ctx context.Context) (err error) {
 	case <-ctx.Done():
 	case err = <-s.failed:
 	}
-	s.stop(base, cut)
+	s.stop(base, s3Listener, cut)
 	endBackground()
 	work.Wait()
 	return err
@@ -239,14 +239,14 @@ func (s *service) serve(srv *http.Server, l net.Listener, overTLS bool) {
 		} else {
 			err = srv.Serve(l)
 		}
-		if !errors.Is(err, http.ErrServerClosed) {
+		if !errors.Is(err, http.ErrServerClosed) && !s.stopping.Load() {
 			s.failed <- fmt.Errorf("the listener %s broke: %w", l.Addr(), err)
 		}
 	}()
 }
 
 // stop ends serving. The admin listener goes last, so that readyz and metrics can be read meanwhile.
-func (s *service) stop(base context.Context, cut context.CancelFunc) {
+func (s *service) stop(base context.Context, l net.Listener, cut context.CancelFunc) {
 	s.stopping.Store(true)
 	limit := s.o.Config.Limits.DrainTimeout
 	s.o.Log.InfoContext(base, "stopping", "running_requests_have", limit)
@@ -255,7 +255,7 @@ func (s *service) stop(base context.Context, cut context.CancelFunc) {
 	defer cancel()
 	last, cancelLast := context.WithTimeout(outer, limit+cutTimeout)
 	defer cancelLast()
-	if !drain(ctx, last, s.s3, s.gate, cut) {
+	if !drain(ctx, last, s.s3, l, s.gate, cut) {
 		s.o.Log.WarnContext(base, "some requests did not end in time")
 	}
 	ctx, cancelAdmin := context.WithTimeout(outer, adminTimeout)

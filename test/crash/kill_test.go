@@ -6,6 +6,11 @@
 // may have happened or not, but never in part.
 //
 //	go test -count=1 -v -run TestKill ./test/crash -kills 200 [-seed N] [-clients 8]
+//
+// It also asks the process to end (SIGTERM) under the same load, which must be over in half a minute: then every request was answered with a
+// success, which holds, or with an error, which changed nothing.
+//
+//	go test -count=1 -v -run TestStop ./test/crash -stops 100 [-seed N] [-clients 8]
 package crash_test
 
 import (
@@ -37,23 +42,7 @@ func TestKill(t *testing.T) {
 		*seed = rand.Uint64()
 	}
 	t.Logf("seed %d: repeat with -seed %d -kills %d -clients %d", *seed, *seed, *kills, *clients)
-	binary, err := service.Build(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := service.Start(context.WithoutCancel(t.Context()), service.Options{Binary: binary, Data: filepath.Join(t.TempDir(), "data")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		s.Kill()
-		if t.Failed() {
-			t.Logf("the server's log ends:\n%s", s.LogTail())
-		}
-		if err := s.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := start(t, "")
 	workers := newWorkers(t, s)
 	random := rand.New(rand.NewPCG(*seed, 0))
 	var total counts
@@ -80,6 +69,29 @@ func TestKill(t *testing.T) {
 	if total.unanswered == 0 && *kills > 1 {
 		t.Error("no kill met a request under way: the load is too light to show anything")
 	}
+}
+
+// start runs the program, with more lines of configuration, on an empty data directory until the test ends.
+func start(t *testing.T, more string) *service.Service {
+	t.Helper()
+	binary, err := service.Build(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := service.Start(context.WithoutCancel(t.Context()), service.Options{Binary: binary, Data: filepath.Join(t.TempDir(), "data"), Config: more})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Kill()
+		if t.Failed() {
+			t.Logf("the server's log ends:\n%s", s.LogTail())
+		}
+		if err := s.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 // kill lets the workers work for a while, then ends the process.

@@ -114,6 +114,8 @@ type worker struct {
 	entries  map[string]*entry
 	upload   *upload
 	versions []version
+	stopping bool // the process is asked to end: it may refuse, and what it refuses must not be seen
+	refused  int
 }
 
 func newWorkers(t *testing.T, s *service.Service) []*worker {
@@ -187,6 +189,10 @@ func (w *worker) request(r *thin.Request) (answer thin.Response, ok bool) {
 	if err != nil {
 		return answer, false
 	}
+	if w.stopping && answer.Status == http.StatusServiceUnavailable {
+		w.refused++
+		return answer, false
+	}
 	if !answer.OK() {
 		w.t.Errorf("%s %s?%s: %v", r.Method, r.Path, r.Query, answer.Err())
 		return answer, false
@@ -198,7 +204,10 @@ func (w *worker) request(r *thin.Request) (answer thin.Response, ok bool) {
 func (w *worker) change(name string, to state, r *thin.Request) bool {
 	e := w.entries[name]
 	e.maybe = &to
-	if _, ok := w.request(r); !ok {
+	if answer, ok := w.request(r); !ok {
+		if answer.Status == http.StatusServiceUnavailable {
+			e.maybe = nil // it said no
+		}
 		return false
 	}
 	e.sure, e.maybe = to, nil
@@ -342,6 +351,8 @@ func (w *worker) fetch(path, query string) (state, bool) {
 		return state{}, false
 	case answer.Status == http.StatusNotFound:
 		return state{}, true
+	case w.stopping && answer.Status == http.StatusServiceUnavailable:
+		return state{}, false
 	case !answer.OK():
 		w.t.Errorf("GET %s: %v", path, answer.Err())
 		return state{}, false
