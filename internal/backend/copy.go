@@ -49,7 +49,16 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 	if err != nil {
 		return nil, nil, err
 	}
-	next, err := b.version(ctx, c, container, r.Name, r.attributes(o.Version))
+	attributes := r.attributes(o.Version)
+	if !r.ReplaceTags && len(o.Tags) > 0 {
+		if err := b.mayReadTags(ctx, c, r.Source, o); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := b.mayAttach(ctx, c, container, r.Name, &attributes); err != nil {
+		return nil, nil, err
+	}
+	next, err := b.version(ctx, c, container, r.Name, attributes)
 	if err != nil {
 		return nil, nil, err
 	}

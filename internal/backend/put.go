@@ -25,6 +25,9 @@ func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Vers
 	if err := b.may(ctx, c, access.PutObject, container, r.Name); err != nil {
 		return nil, fail(op, err)
 	}
+	if err := b.mayAttach(ctx, c, container, r.Name, &r.Attributes); err != nil {
+		return nil, fail(op, err)
+	}
 	v, err := b.version(ctx, c, container, r.Name, r.Attributes)
 	if err != nil {
 		return nil, fail(op, err)

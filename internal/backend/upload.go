@@ -28,6 +28,9 @@ func (b *Backend) BeginUpload(ctx context.Context, c Caller, n NewUpload) (meta.
 	if err := b.may(ctx, c, access.PutObject, container, n.Name); err != nil {
 		return meta.Upload{}, fail(op, err)
 	}
+	if err := b.mayAttach(ctx, c, container, n.Name, &n.Attributes); err != nil {
+		return meta.Upload{}, fail(op, err)
+	}
 	full, err := checksumType(n.Checksum, n.FullObject)
 	if err != nil {
 		return meta.Upload{}, fail(op, err)

@@ -35,25 +35,6 @@ func getBucketRequestPayment(ctx context.Context, c *call) (*reply, error) {
 	return x.reply(c, "RequestPaymentConfiguration"), nil
 }
 
-// getObjectTagging serves GetObjectTagging: the AWS command line reads it before every multipart copy.
-func getObjectTagging(ctx context.Context, c *call) (*reply, error) {
-	o, err := c.open(ctx, c.row.action)
-	if err != nil {
-		return nil, err
-	}
-	c.setVersion(o.Version, false)
-	x := newDocument("Tagging")
-	x.open("TagSet")
-	for _, t := range o.Tags {
-		x.open("Tag")
-		x.text("Key", t.Key)
-		x.text("Value", t.Value)
-		x.close("Tag")
-	}
-	x.close("TagSet")
-	return x.reply(c, "Tagging"), nil
-}
-
 // noPreflight answers a browser's preflight: no bucket allows foreign origins.
 func noPreflight(_ context.Context, c *call) (*reply, error) {
 	if c.h("Origin") == "" {

@@ -11,7 +11,6 @@ func absentCases() map[string]func(*testing.T, *world) {
 		"GetBucketPolicy":                 {"policy", "NoSuchBucketPolicy"},
 		"GetBucketPolicyStatus":           {"policyStatus", "NoSuchBucketPolicy"},
 		"GetBucketReplication":            {"replication", "ReplicationConfigurationNotFoundError"},
-		"GetBucketTagging":                {"tagging", "NoSuchTagSet"},
 		"GetBucketWebsite":                {"website", "NoSuchWebsiteConfiguration"},
 		"GetObjectLockConfiguration":      {"object-lock", "ObjectLockConfigurationNotFoundError"},
 		"GetPublicAccessBlock":            {"publicAccessBlock", "NoSuchPublicAccessBlockConfiguration"},

@@ -20,7 +20,7 @@ type createBucketDocument struct {
 	LocationConstraint string
 	Location           *struct{} // of directory buckets
 	Bucket             *struct{}
-	Tags               *struct{}
+	Tags               *tagList
 }
 
 // createBucket serves CreateBucket. Creating a bucket of one's own again, in the same way, succeeds, as at AWS in us-east-1; with another
@@ -30,7 +30,7 @@ func createBucket(ctx context.Context, c *call) (*reply, error) {
 		return nil, fail(AccessDenied, "")
 	}
 	n := backend.NewContainer{Account: c.caller.Account, Name: naming.ContainerName(c.bucket), Bucket: c.bucket}
-	if err := c.readLocation(&n); err != nil {
+	if err := c.readConfiguration(&n); err != nil {
 		return nil, err
 	}
 	var err error
@@ -60,8 +60,8 @@ func createBucket(ctx context.Context, c *call) (*reply, error) {
 	return empty(http.StatusOK), nil
 }
 
-// readLocation reads the body of CreateBucket, if there is one.
-func (c *call) readLocation(n *backend.NewContainer) error {
+// readConfiguration reads the body of CreateBucket, if there is one: location and tags.
+func (c *call) readConfiguration(n *backend.NewContainer) error {
 	if c.payload.size == 0 {
 		return nil
 	}
@@ -76,8 +76,18 @@ func (c *call) readLocation(n *backend.NewContainer) error {
 	switch {
 	case doc.Location != nil, doc.Bucket != nil:
 		return fail(NotImplemented, "There are no directory buckets.")
-	case doc.Tags != nil:
-		return fail(NotImplemented, "Tags of buckets are not implemented.")
+	}
+	n.Config.Documents = map[string][]byte{}
+	if doc.Tags != nil {
+		tags, err := doc.Tags.list(bucketTagsMax)
+		if err != nil {
+			return err
+		}
+		if content := bucketTags(tags); content != nil {
+			n.Config.Documents[taggingDocument] = content
+		}
+	}
+	switch {
 	case doc.LocationConstraint == "":
 		return nil
 	case doc.LocationConstraint != c.door.o.Region:
@@ -85,7 +95,7 @@ func (c *call) readLocation(n *backend.NewContainer) error {
 			" location constraint is incompatible for the region specific endpoint this request was sent to.")
 	}
 	n.Region = doc.LocationConstraint
-	n.Config.Documents = map[string][]byte{locationDocument: []byte(doc.LocationConstraint)}
+	n.Config.Documents[locationDocument] = []byte(doc.LocationConstraint)
 	return nil
 }
 

@@ -46,6 +46,7 @@ const (
 	InvalidRequest                code = "InvalidRequest"
 	InvalidSecurity               code = "InvalidSecurity"
 	InvalidStorageClass           code = "InvalidStorageClass"
+	InvalidTag                    code = "InvalidTag"
 	InvalidToken                  code = "InvalidToken"
 	InvalidURI                    code = "InvalidURI"
 	KeyTooLong                    code = "KeyTooLongError"
@@ -173,6 +174,7 @@ var messages = map[code]string{
 	InvalidRange:                  "The requested range is not satisfiable",
 	InvalidRequest:                "The request is not valid.",
 	InvalidStorageClass:           "The storage class you specified is not valid.",
+	InvalidTag:                    "The tag provided was not a valid tag.",
 	InvalidToken:                  "The provided token is malformed or otherwise not valid.",
 	InvalidURI:                    "Couldn't parse the specified URI.",
 	KeyTooLong:                    "Your key is too long.",

@@ -27,9 +27,6 @@ func copyObject(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if replaceTags {
-		return nil, fail(NotImplemented, "Tagging is not implemented: x-amz-tagging-directive must be COPY.").with("Header", "x-amz-tagging-directive")
-	}
 	attributes, err := c.attributes(ctx)
 	if err != nil {
 		return nil, err
@@ -49,7 +46,7 @@ func copyObject(ctx context.Context, c *call) (*reply, error) {
 	v, src, err := c.door.b.Copy(ctx, c.caller, backend.CopyRequest{
 		Source: source, SourceIf: sourceIf,
 		Container: c.ref(), Name: c.name, If: cond,
-		ReplaceAttributes: replace, Attributes: attributes, Checksum: algorithm,
+		ReplaceAttributes: replace, ReplaceTags: replaceTags, Attributes: attributes, Checksum: algorithm,
 	})
 	if err != nil {
 		return nil, copyError(source, err)

@@ -57,6 +57,9 @@ func (c *call) attributes(ctx context.Context) (backend.Attributes, error) {
 	if a.ACL, err = c.objectACL(ctx); err != nil {
 		return a, err
 	}
+	if a.Tags, err = c.headerTags(); err != nil {
+		return a, err
+	}
 	if a.ContentType = c.h("Content-Type"); a.ContentType == "" {
 		a.ContentType = defaultContentType
 	}

@@ -21,7 +21,6 @@ func objectCases() map[string]func(*testing.T, *world) {
 		"DeleteObjects":       testDeleteObjects,
 		"CopyObject":          testCopyObject,
 		"GetObjectAttributes": testGetObjectAttributes,
-		"GetObjectTagging":    testGetObjectTagging,
 	}
 }
 
@@ -62,7 +61,6 @@ func testPutObject(t *testing.T, w *world) {
 	w.alice.do("PUT", "/photos/a", hello, "x-amz-storage-class", "NONSENSE").want(400, "InvalidStorageClass")
 	w.alice.do("PUT", "/photos/a", hello, "x-amz-website-redirect-location", "nowhere").want(400, "InvalidArgument")
 	w.alice.do("PUT", "/photos/a", hello, "x-amz-server-side-encryption", "AES256").want(501, "NotImplemented")
-	w.alice.do("PUT", "/photos/a", hello, "x-amz-tagging", "a=b").want(501, "NotImplemented")
 	w.alice.do("PUT", "/photos/a", hello, "x-amz-something-new", "1").want(501, "NotImplemented").contains("x-amz-something-new")
 
 	// Who and where.
@@ -300,10 +298,4 @@ func testGetObjectAttributes(_ *testing.T, w *world) {
 	w.alice.do("GET", "/photos/a?attributes", nil).want(400, "InvalidRequest")
 	w.alice.do("GET", "/photos/a?attributes", nil, "x-amz-object-attributes", "Nonsense").want(400, "InvalidArgument")
 	w.alice.do("GET", "/photos/none?attributes", nil, "x-amz-object-attributes", "ETag").want(404, "NoSuchKey")
-}
-
-func testGetObjectTagging(_ *testing.T, w *world) {
-	w.alice.do("PUT", "/photos/a", []byte("hello")).want(200)
-	w.alice.do("GET", "/photos/a?tagging", nil).want(200).contains("<TagSet></TagSet>")
-	w.bob.do("GET", "/photos/a?tagging", nil).want(403, "AccessDenied")
 }

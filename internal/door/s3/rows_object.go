@@ -21,9 +21,9 @@ func objectRows() []row {
 		{op: "ListParts", method: get, level: o, marker: "uploadId", action: "s3:ListMultipartUploadParts", query: "max-parts part-number-marker encoding-type", state: served, handle: listParts},
 		{op: "OptionsObject", method: "OPTIONS", level: o, state: served, handle: noPreflight, note: "CORS preflight; " + later},
 
-		{op: "GetObjectTagging", method: get, level: o, marker: "tagging", action: "s3:GetObjectTagging", query: "versionId", state: served, handle: getObjectTagging, note: later},
-		{op: "PutObjectTagging", method: put, level: o, marker: "tagging", query: "versionId", action: "s3:PutObjectTagging", note: later},
-		{op: "DeleteObjectTagging", method: remove, level: o, marker: "tagging", query: "versionId", action: "s3:DeleteObjectTagging", note: later},
+		{op: "GetObjectTagging", method: get, level: o, marker: "tagging", action: "s3:GetObjectTagging", query: "versionId", state: served, handle: getObjectTagging},
+		{op: "PutObjectTagging", method: put, level: o, marker: "tagging", query: "versionId", action: "s3:PutObjectTagging", state: served, handle: putObjectTagging},
+		{op: "DeleteObjectTagging", method: remove, level: o, marker: "tagging", query: "versionId", action: "s3:DeleteObjectTagging", state: served, handle: deleteObjectTagging},
 		{op: "GetObjectRetention", method: get, level: o, marker: "retention", query: "versionId", action: "s3:GetObjectRetention", note: later},
 		{op: "PutObjectRetention", method: put, level: o, marker: "retention", query: "versionId", action: "s3:PutObjectRetention", note: later},
 		{op: "GetObjectLegalHold", method: get, level: o, marker: "legal-hold", query: "versionId", action: "s3:GetObjectLegalHold", note: later},
