@@ -5,6 +5,7 @@ import (
 
 	"pithos/internal/access"
 	"pithos/internal/naming"
+	"pithos/internal/object"
 	"pithos/internal/store/bucket"
 	"pithos/internal/store/meta"
 )
@@ -12,8 +13,20 @@ import (
 // mayAttach asks whether the caller may give a new object what needs a permission of its own beside that to write (S3 API
 // Reference, PutObject and CopyObject).
 func (b *Backend) mayAttach(ctx context.Context, c Caller, container bucket.Container, name naming.ObjectName, a *Attributes) error {
+	var needs []access.Action
 	if len(a.Tags) > 0 {
-		return b.may(ctx, c, access.PutObjectTagging, container, name)
+		needs = append(needs, access.PutObjectTagging)
+	}
+	if a.Retention.Mode != object.NoRetention {
+		needs = append(needs, access.PutObjectRetention)
+	}
+	if a.LegalHold {
+		needs = append(needs, access.PutObjectLegalHold)
+	}
+	for _, action := range needs {
+		if err := b.may(ctx, c, action, container, name); err != nil {
+			return err
+		}
 	}
 	return nil
 }

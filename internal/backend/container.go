@@ -35,6 +35,9 @@ func (b *Backend) CreateContainer(ctx context.Context, c Caller, n NewContainer)
 	if err := checkConfig(n.Config); err != nil {
 		return bucket.Container{}, false, fail(op, err)
 	}
+	if err := checkLocking(bucket.Config{}, n.Config); err != nil {
+		return bucket.Container{}, false, fail(op, err)
+	}
 	if n.Region == "" {
 		n.Region = b.opts.Region
 	}
@@ -240,6 +243,9 @@ func (b *Backend) Configure(ctx context.Context, c Caller, r Ref, a access.Actio
 
 func (b *Backend) checkChange(ctx context.Context, before, after bucket.Container) error {
 	if err := checkConfig(after.Config); err != nil {
+		return err
+	}
+	if err := checkLocking(before.Config, after.Config); err != nil {
 		return err
 	}
 	if after.Config.Ownership != bucket.BucketOwnerEnforced || len(after.Config.ACL.Grants) == 0 {

@@ -67,7 +67,7 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 	}
 	ch := meta.Change{
 		Container: container.ID, Account: container.Account, Name: r.Name, Now: b.now(),
-		Version: next, If: r.If, Limits: limits,
+		Version: next, If: r.If, Limits: limits, Retain: retain(container),
 	}
 	if !next.Content.Holder.IsZero() {
 		ch.Source = &meta.Source{Container: o.Container.ID, Name: o.Name, ID: o.ID}

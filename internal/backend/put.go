@@ -50,6 +50,9 @@ func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Vers
 
 // version is a new version with the attributes of a writer, without content.
 func (b *Backend) version(ctx context.Context, c Caller, container bucket.Container, name naming.ObjectName, a Attributes) (*object.Version, error) {
+	if err := b.checkLock(container, name, &a); err != nil {
+		return nil, err
+	}
 	owner, list, err := b.own(ctx, c, container, a.Owner, a.ACL)
 	if err != nil {
 		return nil, err
@@ -77,7 +80,7 @@ func newUUID() (id [16]byte) {
 
 // publish makes what w holds durable and commits it in one change, or gives it up.
 func (b *Backend) publish(ctx context.Context, w *writer, container bucket.Container, ch meta.Change) (*object.Version, error) {
-	ch.Container, ch.Account, ch.Now = container.ID, container.Account, b.now()
+	ch.Container, ch.Account, ch.Now, ch.Retain = container.ID, container.Account, b.now(), retain(container)
 	err := w.sync(ctx)
 	if err == nil {
 		var out meta.Outcome

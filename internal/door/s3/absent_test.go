@@ -12,7 +12,6 @@ func absentCases() map[string]func(*testing.T, *world) {
 		"GetBucketPolicyStatus":           {"policyStatus", "NoSuchBucketPolicy"},
 		"GetBucketReplication":            {"replication", "ReplicationConfigurationNotFoundError"},
 		"GetBucketWebsite":                {"website", "NoSuchWebsiteConfiguration"},
-		"GetObjectLockConfiguration":      {"object-lock", "ObjectLockConfigurationNotFoundError"},
 		"GetPublicAccessBlock":            {"publicAccessBlock", "NoSuchPublicAccessBlockConfiguration"},
 	} {
 		all[op] = func(_ *testing.T, w *world) {

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"net/http"
 	"slices"
+	"strings"
 
 	"pithos/internal/backend"
 	"pithos/internal/naming"
@@ -40,6 +41,12 @@ func createBucket(ctx context.Context, c *call) (*reply, error) {
 			return nil, badArgument("x-amz-object-ownership", c.h("X-Amz-Object-Ownership"), "Invalid x-amz-object-ownership header")
 		}
 	}
+	switch lock := c.h("X-Amz-Bucket-Object-Lock-Enabled"); {
+	case strings.EqualFold(lock, "true"):
+		n.Config.ObjectLock, n.Config.Versioning = true, bucket.VersioningEnabled
+	case lock != "" && !strings.EqualFold(lock, "false"):
+		return nil, badArgument("x-amz-bucket-object-lock-enabled", lock, "The value must be true or false")
+	}
 	list, _, err := c.headerACL(ctx, c.caller.Canonical, c.caller.Canonical, true)
 	if err != nil {
 		return nil, err
@@ -52,7 +59,8 @@ func createBucket(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	same := slices.Equal(container.Config.ACL.Grants, n.Config.ACL.Grants) && (!asked || container.Config.Ownership == n.Config.Ownership)
+	same := slices.Equal(container.Config.ACL.Grants, n.Config.ACL.Grants) && (!asked || container.Config.Ownership == n.Config.Ownership) &&
+		(container.Config.ObjectLock || !n.Config.ObjectLock)
 	if !created && !same {
 		return nil, fail(BucketAlreadyExists, "")
 	}

@@ -126,7 +126,6 @@ func testCreateBucket(t *testing.T, in *world) {
 	w.do("main", "PUT", "/two", "", "X-Amz-Acl: public-ready").want(t, 400, "InvalidArgument")
 	w.do("main", "PUT", "/two", "", "X-Amz-Object-Ownership: Mine").want(t, 400, "InvalidArgument")
 	w.do("main", "PUT", "/two", "", "X-Amz-Object-Ownership: BucketOwnerEnforced", "X-Amz-Acl: public-read").want(t, 400, "InvalidBucketAclWithObjectOwnership")
-	w.do("main", "PUT", "/two", "", "X-Amz-Bucket-Object-Lock-Enabled: true").want(t, 501, "NotImplemented")
 	w.do("main", "GET", "/two?location", "").want(t, 404, "NoSuchBucket") // none of these made it
 	w.ok("PUT", "/two", located("us-east-1"))
 	w.ok("GET", "/two?location", "").has(t, ">us-east-1</LocationConstraint>")

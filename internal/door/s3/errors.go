@@ -44,6 +44,7 @@ const (
 	InvalidPartOrder              code = "InvalidPartOrder"
 	InvalidRange                  code = "InvalidRange"
 	InvalidRequest                code = "InvalidRequest"
+	InvalidRetentionPeriod        code = "InvalidRetentionPeriod"
 	InvalidSecurity               code = "InvalidSecurity"
 	InvalidStorageClass           code = "InvalidStorageClass"
 	InvalidTag                    code = "InvalidTag"
@@ -173,6 +174,7 @@ var messages = map[code]string{
 	InvalidPartOrder:              "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
 	InvalidRange:                  "The requested range is not satisfiable",
 	InvalidRequest:                "The request is not valid.",
+	InvalidRetentionPeriod:        "The retention period you specified is not valid.",
 	InvalidStorageClass:           "The storage class you specified is not valid.",
 	InvalidTag:                    "The tag provided was not a valid tag.",
 	InvalidToken:                  "The provided token is malformed or otherwise not valid.",

@@ -25,6 +25,7 @@ func featureOf(name string) feature {
 		"x-amz-tagging", "x-amz-metadata-directive", "x-amz-tagging-directive", "x-amz-storage-class", "x-amz-website-redirect-location",
 		"x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner", "x-amz-request-payer",
 		"x-amz-object-ownership", "x-amz-bucket-object-lock-enabled",
+		"x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold",
 		"x-amz-object-attributes", "x-amz-max-parts", "x-amz-part-number-marker", "x-amz-mp-object-size",
 		"x-amz-bypass-governance-retention", "x-amz-if-match-size", "x-amz-if-match-last-modified-time", "x-amz-optional-object-attributes",
 		"x-amz-user-agent", "x-amz-cf-id", "x-amz-te", "x-amz-api-version", "x-amz-id-2", "x-amz-request-id":
@@ -55,9 +56,6 @@ func (c *call) checkFeatures() error {
 			continue
 		}
 		return fail(NotImplemented, "The header '"+clip(lower)+"' implies functionality that is not implemented.").with("Header", clip(lower))
-	}
-	if c.h("X-Amz-Bucket-Object-Lock-Enabled") != "" && !strings.EqualFold(c.h("X-Amz-Bucket-Object-Lock-Enabled"), "false") {
-		return fail(NotImplemented, "Object lock is not implemented.").with("Header", "x-amz-bucket-object-lock-enabled")
 	}
 	return nil
 }

@@ -40,6 +40,9 @@ func (c *call) read(ctx context.Context) (*reply, error) {
 		return nil, err
 	}
 	c.describe(v, &o.Container)
+	if err := c.describeLock(ctx, o); err != nil {
+		return nil, err
+	}
 	c.applyOverrides()
 	if err := c.describeSelection(v, sel); err != nil {
 		return nil, err

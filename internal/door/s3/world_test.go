@@ -58,12 +58,17 @@ func newWorld(tb testing.TB, change ...func(*Options)) *world {
 
 // newWorldOn makes a world whose blobstore is wrapped.
 func newWorldOn(tb testing.TB, wrap func(blob.Store) blob.Store, change ...func(*Options)) *world {
+	return newWorldAt(tb, clock.System{}, wrap, change...)
+}
+
+// newWorldAt makes a world on a clock of its own.
+func newWorldAt(tb testing.TB, at clock.Clock, wrap func(blob.Store) blob.Store, change ...func(*Options)) *world {
 	tb.Helper()
 	w := &world{t: tb}
-	engine := memory.New(clock.System{})
+	engine := memory.New(at)
 	stores := backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: wrap(engine.Blobs())}
-	w.b = backend.New(stores, backend.Options{BlockSize: 64 << 10, BufferBytes: 8 << 20, PartMin: 1 << 10})
-	o := Options{Domains: []string{"s3.test"}}
+	w.b = backend.New(stores, backend.Options{Clock: at, BlockSize: 64 << 10, BufferBytes: 8 << 20, PartMin: 1 << 10})
+	o := Options{Clock: at, Domains: []string{"s3.test"}}
 	for _, c := range change {
 		c(&o)
 	}
@@ -223,7 +228,7 @@ func (a *answer) element(name string) string {
 // cases are the end-to-end tests of operations, by name. Every served row must have one.
 func cases() map[string]func(*testing.T, *world) {
 	all := map[string]func(*testing.T, *world){}
-	for _, some := range []map[string]func(*testing.T, *world){objectCases(), multipartCases(), absentCases(), bucketCases(), taggingCases()} {
+	for _, some := range []map[string]func(*testing.T, *world){objectCases(), multipartCases(), absentCases(), bucketCases(), taggingCases(), lockCases()} {
 		for op, f := range some {
 			all[op] = f
 		}

@@ -8,6 +8,7 @@ import (
 
 	"pithos/internal/access"
 	"pithos/internal/naming"
+	"pithos/internal/object"
 )
 
 // Store keeps containers and bucket names. All methods are safe for concurrent use; a nil error means durable and
@@ -88,12 +89,20 @@ type Config struct {
 	Ownership  Ownership         `json:"ownership,omitempty"` // "": ObjectWriter
 	ACL        access.ACL        `json:"acl,omitzero"`
 	Quota      Limit             `json:"quota,omitzero"`
-	BlockSize  int64             `json:"block_size,omitempty"` // 0: block.SizeDefault
-	Meta       map[string]string `json:"meta,omitempty"`       // Swift container metadata
-	ObjectLock bool              `json:"object_lock,omitempty"`
+	BlockSize  int64             `json:"block_size,omitempty"`  // 0: block.SizeDefault
+	Meta       map[string]string `json:"meta,omitempty"`        // Swift container metadata
+	ObjectLock bool              `json:"object_lock,omitempty"` // once set, for good; needs VersioningEnabled
+	Retention  Retention         `json:"retention,omitzero"`    // of new versions that ask for none; needs ObjectLock
 	// Documents are sub-resources kept as written, by name: "policy", "cors", "lifecycle", "tagging", ...
 	// The bytes are what the door that set them can read back; the backend parses those that steer it.
 	Documents map[string][]byte `json:"documents,omitempty"`
+}
+
+// Retention is a default retention, counted from the time of the version; Days or Years is set.
+type Retention struct {
+	Mode  object.RetentionMode `json:"mode,omitempty"`
+	Days  int                  `json:"days,omitempty"`
+	Years int                  `json:"years,omitempty"`
 }
 
 // Limit bounds the content of a container or account; 0 is no limit.

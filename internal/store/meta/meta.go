@@ -132,6 +132,10 @@ type Change struct {
 	// several times and returns an error to give up.
 	Amend func(v *object.Version) error
 
+	// Retain, if set, gives Version the retention that it does not bring itself, counted from the version's own time, which a clock that
+	// was put back does not make earlier than that of the version before. It is pure.
+	Retain func(made time.Time) object.Retention
+
 	// Bypass allows dropping a version under governance retention.
 	Bypass bool
 

@@ -53,6 +53,9 @@ func planPut(c Change, s State) (Steps, error) {
 			v.UUID = s.Newest.UUID
 		}
 	}
+	if c.Retain != nil && v.Retention.Mode == object.NoRetention {
+		v.Retention = c.Retain(v.ID.Time())
+	}
 	steps := Steps{Add: &v, Newest: &v}
 	if v.Null && s.Null != nil {
 		if err := droppable(c, s.Null); err != nil {

@@ -208,3 +208,26 @@ func TestLimits(t *testing.T) {
 		}
 	}
 }
+
+// TestPlanRetain shows that a default retention counts from the version's own time, which never goes back within a name, and yields to one that
+// the version brings.
+func TestPlanRetain(t *testing.T) {
+	retain := func(made time.Time) object.Retention {
+		return object.Retention{Mode: object.Compliance, Until: made.Add(time.Hour)}
+	}
+	own := object.Retention{Mode: object.Governance, Until: planNow.Add(time.Minute)}
+	for name, c := range map[string]struct {
+		now     time.Time
+		version *object.Version
+		want    object.Retention
+	}{
+		"none of its own":        {planNow.Add(time.Second), ver(0, 1), object.Retention{Mode: object.Compliance, Until: planNow.Add(time.Hour + time.Second)}},
+		"the clock was put back": {planNow.Add(-time.Hour), ver(0, 1), object.Retention{Mode: object.Compliance, Until: planNow.Add(time.Hour + time.Microsecond)}},
+		"its own":                {planNow, ver(0, 1, func(v *object.Version) { v.Retention = own }), own},
+	} {
+		got, err := Plan(Change{Now: c.now, Version: c.version, Retain: retain}, State{Newest: ver(0, 1)})
+		if err != nil || got.Add.Retention.Mode != c.want.Mode || !got.Add.Retention.Until.Equal(c.want.Until) {
+			t.Errorf("%s: %v, %v; want %v", name, got.Add.Retention, err, c.want)
+		}
+	}
+}
