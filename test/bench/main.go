@@ -33,6 +33,7 @@ type bench struct {
 	span     time.Duration // of one measurement
 	names    int           // in the large bucket
 	cell     string        // measure only cells whose name contains this
+	profiles string        // folder for CPU profiles of the service, "" for none
 }
 
 func main() {
@@ -50,6 +51,7 @@ func main() {
 	flag.DurationVar(&b.span, "time", time.Second, "time of one measurement")
 	flag.IntVar(&b.names, "names", 1_000_000, "names in the large bucket of the section list; a multiple of 100")
 	flag.StringVar(&b.cell, "cell", "", "of the section speed, only rows whose name contains this, as in \"GET 4 KiB\"")
+	flag.StringVar(&b.profiles, "profiles", "", "of the section speed, folder for CPU profiles of the service, one per row")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := b.run(ctx, *dir)

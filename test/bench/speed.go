@@ -84,6 +84,7 @@ func (b *bench) speed() error {
 		var fresh numbers
 		for _, c := range cells {
 			var ours, theirs []sample
+			profiled := b.profile(s, c)
 			for range b.rounds {
 				for _, to := range []struct {
 					addr string
@@ -95,6 +96,9 @@ func (b *bench) speed() error {
 					}
 					*to.list = append(*to.list, got)
 				}
+			}
+			if err := profiled(); err != nil {
+				return err
 			}
 			fmt.Println(row(c, m, ours, theirs))
 		}
