@@ -65,32 +65,32 @@ func serveBare() error {
 }
 
 // startBare runs the bare server as a process of its own, like the service. The function ends it.
-func startBare(ctx context.Context) (addr string, end func(), err error) {
+func startBare(ctx context.Context) (t target, end func(), err error) {
 	program, err := os.Executable()
 	if err != nil {
-		return "", nil, err
+		return t, nil, err
 	}
 	cmd := exec.CommandContext(ctx, program, bareArg)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return "", nil, err
+		return t, nil, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return "", nil, err
+		return t, nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return "", nil, err
+		return t, nil, err
 	}
 	end = func() {
 		_ = in.Close()
 		_ = cmd.Wait()
 	}
-	addr, err = bufio.NewReader(out).ReadString('\n')
+	addr, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		end()
-		return "", nil, fmt.Errorf("the bare server says nothing: %w", err)
+		return t, nil, fmt.Errorf("the bare server says nothing: %w", err)
 	}
-	return strings.TrimSpace(addr), end, nil
+	return target{strings.TrimSpace(addr), cmd.Process.Pid}, end, nil
 }

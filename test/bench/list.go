@@ -38,38 +38,64 @@ func (b *bench) list() error {
 		}
 		took := time.Since(began)
 		fmt.Printf("\n%d objects were put by %d clients in %v, %.0f/s.\n\n", total, loaders, took.Round(time.Second), float64(total)/took.Seconds())
-		fmt.Println("| listing, one client | pages/s | time of a page |\n|---|---|---|")
-		flat := func(l listed) func(*rand.Rand) string {
-			return func(random *rand.Rand) string {
-				after := l.name(random.IntN(l.each*prefixes - pageSize))
-				return "list-type=2&max-keys=1000&start-after=" + thin.Escape(after, false)
-			}
+		if err := b.listings(s, large, small, hundred); err != nil {
+			return err
 		}
-		folders := func(*rand.Rand) string { return "delimiter=%2F&list-type=2&max-keys=1000" }
-		var times []float64
-		for _, row := range []struct {
-			name  string
-			l     listed
-			query func(*rand.Rand) string
-			want  string
-			count int
-		}{
-			{fmt.Sprintf("1,000 names out of %d", large.each*prefixes), large, flat(large), "<Key>", pageSize},
-			{fmt.Sprintf("1,000 names out of %d", small.each*prefixes), small, flat(small), "<Key>", pageSize},
-			{fmt.Sprintf("100 folders with %d names each", large.each), large, folders, "<CommonPrefixes>", prefixes},
-			{fmt.Sprintf("100 folders with %d names each", hundred.each), hundred, folders, "<CommonPrefixes>", prefixes},
-		} {
-			rate, err := b.pages(s, row.l.bucket, row.query, row.want, row.count)
-			if err != nil {
-				return fmt.Errorf("%s: %w", row.name, err)
-			}
-			times = append(times, 1/rate)
-			fmt.Printf("| %s | %.0f | %v |\n", row.name, rate, time.Duration(float64(time.Second)/rate).Round(time.Microsecond))
-		}
-		fmt.Printf("\nA page out of the large bucket costs %.2f times one out of the small; folders with many names %.2f times folders with few.\n",
-			times[0]/times[1], times[2]/times[3])
 		return b.starts(s, total)
 	})
+}
+
+// The aims of the section.
+const (
+	pagesAim = 400 // per second, of 1,000 names out of the large bucket
+	slowAim  = 2   // times that a page out of the large bucket, or of larger folders, may take
+	startAim = 1   // seconds
+)
+
+func (b *bench) listings(s *service.Service, large, small, hundred listed) error {
+	flat := func(l listed) func(*rand.Rand) string {
+		return func(random *rand.Rand) string {
+			after := l.name(random.IntN(l.each*prefixes - pageSize))
+			return "list-type=2&max-keys=1000&start-after=" + thin.Escape(after, false)
+		}
+	}
+	folders := func(*rand.Rand) string { return "delimiter=%2F&list-type=2&max-keys=1000" }
+	rows := []struct {
+		name  string
+		l     listed
+		query func(*rand.Rand) string
+		want  string
+		count int
+		rates []float64
+	}{
+		{fmt.Sprintf("1,000 names out of %d", small.each*prefixes), small, flat(small), "<Key>", pageSize, nil},
+		{fmt.Sprintf("1,000 names out of %d", large.each*prefixes), large, flat(large), "<Key>", pageSize, nil},
+		{fmt.Sprintf("100 folders with %d names each", hundred.each), hundred, folders, "<CommonPrefixes>", prefixes, nil},
+		{fmt.Sprintf("100 folders with %d names each", large.each), large, folders, "<CommonPrefixes>", prefixes, nil},
+	}
+	for range b.rounds {
+		for i := range rows {
+			r := &rows[i]
+			rate, err := b.pages(s, r.l.bucket, r.query, r.want, r.count)
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+			r.rates = append(r.rates, rate)
+		}
+	}
+	fmt.Println("| listing, one client | pages/s | time of a page | aim, share reached |\n|---|---|---|---|")
+	for i, r := range rows {
+		rate, aim := median(r.rates), ""
+		if i == 1 {
+			aim = reached(fmt.Sprintf(">= %d pages/s", pagesAim), rate/pagesAim) + "; "
+		}
+		if i%2 == 1 {
+			times := median(rows[i-1].rates) / rate
+			aim += reached(fmt.Sprintf("<= %d times the row before (it takes %.2f)", slowAim, times), slowAim/times)
+		}
+		fmt.Printf("| %s | %.0f | %v | %s |\n", r.name, rate, time.Duration(float64(time.Second)/rate).Round(time.Microsecond), aim)
+	}
+	return nil
 }
 
 // fill makes a bucket and puts empty objects.
@@ -91,7 +117,7 @@ func fill(s *service.Service, l listed) error {
 	})
 }
 
-// pages measures how many pages one client gets per second: the median over the rounds. Each page must have so many of an element.
+// pages measures how many pages one client gets per second. Each page must have so many of an element.
 func (b *bench) pages(s *service.Service, bucket string, query func(*rand.Rand) string, element string, want int) (float64, error) {
 	c := s.Client(requestMax)
 	defer c.Close()
@@ -106,28 +132,25 @@ func (b *bench) pages(s *service.Service, bucket string, query func(*rand.Rand) 
 		}
 		return nil
 	}
-	var rates []float64
-	for range b.rounds {
+	if err := page(); err != nil { // connecting is not measured
+		return 0, err
+	}
+	count := 0
+	began := time.Now()
+	for time.Since(began) < b.span {
 		if err := page(); err != nil {
 			return 0, err
 		}
-		count := 0
-		began := time.Now()
-		for time.Since(began) < b.span {
-			if err := page(); err != nil {
-				return 0, err
-			}
-			count++
-		}
-		rates = append(rates, float64(count)/time.Since(began).Seconds())
+		count++
 	}
-	return median(rates), nil
+	return float64(count) / time.Since(began).Seconds(), nil
 }
 
 // starts measures the time from starting the process to its first answer.
 func (b *bench) starts(s *service.Service, total int) error {
 	stop := func() error { return s.Stop() }
 	kill := func() error { s.Kill(); return nil }
+	fmt.Println("\n| start | to the first answer | aim, share reached |\n|---|---|---|")
 	for _, end := range []struct {
 		name string
 		do   func() error
@@ -143,7 +166,8 @@ func (b *bench) starts(s *service.Service, total int) error {
 			}
 			times = append(times, time.Since(began).Seconds())
 		}
-		fmt.Printf("\nStart with %d objects, after %s, to the first answer: %.0f ms.\n", total, end.name, 1000*median(times))
+		took := median(times)
+		fmt.Printf("| with %d objects, after %s | %.0f ms | %s |\n", total, end.name, 1000*took, reached(fmt.Sprintf("< %d s", startAim), startAim/took))
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (b *bench) memory() error {
 		if _, err := do(c, upload); err != nil {
 			return err
 		}
-		fmt.Println("\n| load | throughput | peak RSS | aim |\n|---|---|---|---|")
+		fmt.Println("\n| load | throughput | peak RSS | aim, share reached |\n|---|---|---|---|")
 		for _, load := range []struct {
 			name string
 			run  func(*service.Service) (int64, error)
@@ -63,7 +63,8 @@ func (b *bench) memory() error {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("| %s | %.0f MB/s | %d MiB | < %d MiB |\n", load.name, float64(moved)/1e6/took.Seconds(), peak/mib, memoryAim/mib)
+			fmt.Printf("| %s | %.0f MB/s | %d MiB | %s |\n", load.name, float64(moved)/1e6/took.Seconds(), peak/mib,
+				reached(fmt.Sprintf("< %d MiB", memoryAim/mib), memoryAim/float64(peak)))
 		}
 		return nil
 	})

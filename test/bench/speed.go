@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -63,13 +65,9 @@ func (b *bench) cells() []cell {
 
 // speed compares PUT and GET with the bare server, the disk and the hashes.
 func (b *bench) speed() error {
-	m, err := b.measureMachine()
-	if err != nil {
+	if err := b.machine(); err != nil {
 		return err
 	}
-	fmt.Printf("\nOne writer appends 4 KiB and syncs %.0f times per second; appending 16 MiB and syncing gives %.0f MB/s. "+
-		"On one core SHA-256 does %.0f MB/s and MD5 %.0f MB/s; all cores together pass %.0f MB/s through both.\n\n",
-		m.syncs, m.stream/1e6, m.sha/1e6, m.md5s/1e6, m.hashes()/1e6)
 	bare, endBare, err := startBare(b.ctx)
 	if err != nil {
 		return err
@@ -77,33 +75,55 @@ func (b *bench) speed() error {
 	defer endBare()
 	return b.with(func(s *service.Service) error {
 		cells := b.cells()
-		if err := prepare(s.Addr, bare, cells); err != nil {
+		if err := prepare(s.Addr, bare.addr, cells); err != nil {
 			return err
 		}
-		fmt.Println("| operation, size, clients | Pithos | bare | of bare | of disk and hashes | Pithos p50 | p99 |\n|---|---|---|---|---|---|---|")
+		fmt.Println("| operation, size, clients | Pithos | bare | of bare | disk and hashes | of them | aim, share reached | CPU of a request, Pithos / bare | p50 | p99 |\n" +
+			"|---|---|---|---|---|---|---|---|---|---|")
 		var fresh numbers
 		for _, c := range cells {
-			var ours, theirs []sample
-			profiled := b.profile(s, c)
-			for range b.rounds {
-				for _, to := range []struct {
-					addr string
-					list *[]sample
-				}{{s.Addr, &ours}, {bare, &theirs}} {
-					got, err := b.measure(to.addr, c, &fresh)
-					if err != nil {
-						return fmt.Errorf("%s: %w", c.name(), err)
-					}
-					*to.list = append(*to.list, got)
-				}
+			if err := b.row(s, bare, c, &fresh); err != nil {
+				return fmt.Errorf("%s: %w", c.name(), err)
 			}
-			if err := profiled(); err != nil {
-				return err
-			}
-			fmt.Println(row(c, m, ours, theirs))
 		}
 		return nil
 	})
+}
+
+// row measures a cell: in each round first the service, then the bare server, then, for PUT, what disk and hashes allow.
+func (b *bench) row(s *service.Service, bare target, c cell, fresh *numbers) error {
+	var ours, theirs []sample
+	var m machine
+	profiled := b.profile(s, c)
+	var files []string
+	defer func() {
+		for _, name := range files {
+			_ = os.Remove(filepath.Join(b.dir, name)) // the whole folder goes in the end
+		}
+	}()
+	for i := range b.rounds {
+		for _, to := range []struct {
+			target
+			list *[]sample
+		}{{target{s.Addr, s.PID()}, &ours}, {bare, &theirs}} {
+			got, err := b.measure(to.target, c, fresh)
+			if err != nil {
+				return err
+			}
+			*to.list = append(*to.list, got)
+		}
+		if c.op == "PUT" {
+			files = append(files, fmt.Sprint("limit-", i))
+			if err := b.sample(&m, c.size, files[i]); err != nil {
+				return err
+			}
+		}
+	}
+	if err := profiled(); err != nil {
+		return err
+	}
+	fmt.Println(c.row(&m, ours, theirs))
+	return nil
 }
 
 // prepare makes the buckets and stores the objects to GET, the same in both servers, and reads some back to see that the comparison is fair.
@@ -180,17 +200,24 @@ func parallel(n int, f func(client int) error) error {
 
 // sample is the result of one measurement.
 type sample struct {
-	rate  float64 // requests per second
+	rate  float64       // requests per second
+	cpu   time.Duration // of the server, for each request
 	times []time.Duration
 }
 
+// target is a server to measure.
+type target struct {
+	addr string
+	pid  int
+}
+
 // measure lets clients make the same kind of request for a while. What was begun in time counts, and the time until the last answer.
-func (b *bench) measure(addr string, c cell, fresh *numbers) (sample, error) {
+func (b *bench) measure(to target, c cell, fresh *numbers) (sample, error) {
 	times := make([][]time.Duration, c.clients)
 	clients := make([]*thin.Client, c.clients)
 	bodies := make([]body, c.clients)
 	for i := range clients {
-		clients[i] = thin.New(addr, service.Admin, requestMax)
+		clients[i] = thin.New(to.addr, service.Admin, requestMax)
 		defer clients[i].Close()
 		if c.op == "PUT" {
 			bodies[i] = newBody(c.size)
@@ -200,8 +227,12 @@ func (b *bench) measure(addr string, c cell, fresh *numbers) (sample, error) {
 			return sample{}, err
 		}
 	}
+	before, err := service.CPUTime(to.pid)
+	if err != nil {
+		return sample{}, err
+	}
 	began := time.Now()
-	err := parallel(c.clients, func(i int) error {
+	err = parallel(c.clients, func(i int) error {
 		random := rand.New(rand.NewPCG(uint64(i), 7))
 		for {
 			at := time.Now()
@@ -214,10 +245,14 @@ func (b *bench) measure(addr string, c cell, fresh *numbers) (sample, error) {
 			times[i] = append(times[i], time.Since(at))
 		}
 	})
+	if err != nil {
+		return sample{}, err
+	}
 	took := time.Since(began)
+	after, err := service.CPUTime(to.pid)
 	all := slices.Concat(times...)
 	slices.Sort(all)
-	return sample{float64(len(all)) / took.Seconds(), all}, err
+	return sample{float64(len(all)) / took.Seconds(), (after - before) / time.Duration(len(all)), all}, err
 }
 
 func request(client *thin.Client, c cell, data body, fresh *numbers, which int) error {
@@ -237,35 +272,70 @@ func request(client *thin.Client, c cell, data body, fresh *numbers, which int) 
 	return err
 }
 
-func row(c cell, m machine, ours, theirs []sample) string {
+func (c cell) row(m *machine, ours, theirs []sample) string {
 	rate := func(samples []sample) float64 {
-		var rates []float64
-		for _, s := range samples {
-			rates = append(rates, s.rate)
-		}
-		return median(rates)
+		return medianOf(samples, func(s sample) float64 { return s.rate })
+	}
+	cpu := func(samples []sample) time.Duration {
+		return time.Duration(medianOf(samples, func(s sample) float64 { return float64(s.cpu) })).Round(time.Microsecond)
 	}
 	percentile := func(p float64) time.Duration {
-		var all []float64
-		for _, s := range ours {
-			all = append(all, float64(s.times[int(float64(len(s.times)-1)*p)]))
-		}
-		return time.Duration(median(all))
+		at := func(s sample) float64 { return float64(s.times[int(float64(len(s.times)-1)*p)]) }
+		return time.Duration(medianOf(ours, at)).Round(time.Microsecond)
 	}
-	mine, bare := rate(ours), rate(theirs)
 	show := func(rate float64) string {
 		if c.size >= mib {
 			return fmt.Sprintf("%.0f MB/s", rate*float64(c.size)/1e6)
 		}
 		return fmt.Sprintf("%.0f/s", rate)
 	}
-	limit := ""
+	mine, bare := rate(ours), rate(theirs)
+	limit, ofLimit := "", ""
+	share := 0.0
 	if c.op == "PUT" {
-		limit = fmt.Sprintf("%.0f %%", 100*mine*float64(c.size)/min(m.stream, m.hashes()))
-		if c.size < mib && c.clients == 1 {
-			limit = fmt.Sprintf("%.0f %% of its syncs", 100*mine/m.syncs)
+		most := 0.0
+		if c.size < mib {
+			most = median(m.syncs) // each by one writer; many share one
+		} else {
+			most = m.large() / float64(c.size)
 		}
+		share = mine / most
+		limit, ofLimit = show(most), percent(share)
 	}
-	return fmt.Sprintf("| %s | %s | %s | %.0f %% | %s | %v | %v |", c.name(), show(mine), show(bare), 100*mine/bare, limit,
-		percentile(0.5).Round(time.Microsecond), percentile(0.99).Round(time.Microsecond))
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %v / %v | %v | %v |", c.name(), show(mine), show(bare), percent(mine/bare),
+		limit, ofLimit, c.aim(mine/bare, share), cpu(ours), cpu(theirs), percentile(0.5), percentile(0.99))
+}
+
+func percent(ratio float64) string { return fmt.Sprintf("%.0f %%", 100*ratio) }
+
+// aim says what the row is to reach and what of that it does; nothing when no aim was set for it.
+func (c cell) aim(ofBare, ofLimit float64) string {
+	type key struct {
+		op            string
+		size, clients int
+	}
+	bare := map[key]float64{
+		{"GET", 4 << 10, 1}: 0.60, {"GET", 4 << 10, 16}: 0.60, {"GET", mib, 16}: 0.70, {"GET", 16 * mib, 16}: 0.75, {"PUT", 4 << 10, 16}: 0.50,
+	}
+	limit := map[key]float64{{"PUT", mib, 16}: 0.80, {"PUT", 16 * mib, 16}: 0.80}
+	if c.op == "PUT" && c.payload != thin.Unsigned {
+		return ""
+	}
+	k := key{c.op, c.size, c.clients}
+	if aim := bare[k]; aim > 0 {
+		return reached(">= "+percent(aim)+" of bare", ofBare/aim)
+	}
+	if aim := limit[k]; aim > 0 {
+		return reached(">= "+percent(aim)+" of disk and hashes", ofLimit/aim)
+	}
+	return ""
+}
+
+// reached is an aim, and how much of it there is: 1 or more is enough.
+func reached(aim string, share float64) string {
+	verdict := "met"
+	if share < 1 {
+		verdict = "missed"
+	}
+	return fmt.Sprintf("%s: %s, %.2f", aim, verdict, share)
 }

@@ -316,3 +316,26 @@ func (s *Service) PeakMemory() (int64, error) {
 	kib, err := strconv.ParseInt(string(match[1]), 10, 64)
 	return kib << 10, err
 }
+
+// tick is what /proc counts processor time in (USER_HZ).
+const tick = 10 * time.Millisecond
+
+// CPUTime is the processor time, of user and system, that a process has used.
+func CPUTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// The fields behind the name, which stands in parentheses and may hold anything: utime and stime are numbers 14 and 15 of the line.
+	_, rest, _ := strings.Cut(string(text[bytes.LastIndexByte(text, ')'):]), " ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0, errors.New("/proc/PID/stat is too short")
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * tick, err
+}
