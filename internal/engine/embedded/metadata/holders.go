@@ -173,7 +173,7 @@ func (n *namings) unlock() {
 // write puts the changes into the batch. Conflict/Holder: one that gains a name has neither an intent nor a name.
 func (n *namings) write(s *Store, b *pebble.Batch, now time.Time) error {
 	for _, c := range n.changes {
-		st, err := readHolder(s.db, c.holder)
+		st, err := s.holderState(c.holder)
 		if err != nil {
 			return err
 		}
@@ -197,6 +197,15 @@ func (n *namings) write(s *Store, b *pebble.Batch, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// holderState is the state of h, whose stripe is locked. A holder with an intent of this process has no row, which costs a look into
+// all of Pebble's levels to find out: Intend saw to that, and the intent goes when a row comes.
+func (s *Store) holderState(h block.Holder) (holderState, error) {
+	if _, ok := s.holderStripe(h).intents[h]; ok {
+		return holderState{}, nil
+	}
+	return readHolder(s.db, h)
 }
 
 func (n *namings) useIntent(s *Store, b *pebble.Batch, h block.Holder, st holderState) error {
@@ -274,7 +283,9 @@ func (s *Store) intend(h block.Holder, in meta.Intent) error {
 	if err := s.log.WriteUnsynced(b); err != nil {
 		return err
 	}
-	if !in.Lease {
+	if in.Lease {
+		delete(stripe.intents, h) // from now on its row counts
+	} else {
 		stripe.intents[h] = in.Expires
 	}
 	return nil

@@ -402,6 +402,23 @@ func TestHolders(t *testing.T) {
 	}
 }
 
+// A lease that ran out fences its writer also when it began as an intent of this process.
+func TestLeaseReplacesIntent(t *testing.T) {
+	b := newBench(t)
+	ctx := t.Context()
+	c := b.put("a", 10, 1) // has an intent
+	h := c.Version.Content.Holder
+	b.ok(b.Intend(ctx, h, meta.Intent{Account: account, Expires: at(100), Lease: true}))
+	if n, err := b.Reap(ctx, at(100), 10); n != 1 || err != nil {
+		t.Fatalf("reaped %d, %v", n, err)
+	}
+	_, err := b.Commit(ctx, c)
+	b.fails(err, errs.Conflict, errs.Holder)
+	if alive, err := b.Alive(ctx, []block.Holder{h}); err != nil || alive[0] {
+		t.Errorf("alive: %v, %v", alive, err)
+	}
+}
+
 func TestUploads(t *testing.T) {
 	b := newBench(t)
 	ctx := t.Context()
