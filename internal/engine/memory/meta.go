@@ -30,6 +30,7 @@ type container struct {
 	objects   map[naming.ObjectName][]stored
 	uploads   map[uploadID]*upload
 	completed map[uploadID]meta.Completion
+	gone      map[naming.ObjectName]object.VersionID // the highest id that was removed
 }
 
 // stored is one version; those of a name are kept newest first.
@@ -83,7 +84,7 @@ func (s *Meta) container(id naming.ContainerID) *container {
 		c = &container{
 			objects:   map[naming.ObjectName][]stored{},
 			uploads:   map[uploadID]*upload{},
-			completed: map[uploadID]meta.Completion{},
+			completed: map[uploadID]meta.Completion{}, gone: map[naming.ObjectName]object.VersionID{},
 		}
 		s.containers[id] = c
 	}

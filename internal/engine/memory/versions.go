@@ -48,6 +48,7 @@ func (s *Meta) commit(c meta.Change) (meta.Outcome, error) {
 		}
 	}
 	state := stateOf(c, in.objects[c.Name])
+	state.Gone = in.gone[c.Name]
 	steps, err := meta.Plan(c, state)
 	if err != nil {
 		return meta.Outcome{}, err
@@ -122,6 +123,7 @@ func (s *Meta) apply(in *container, c meta.Change, steps meta.Steps, up *upload)
 	for _, v := range steps.Drop {
 		in.remove(c.Name, v.ID)
 		s.unname(v.Content.Holder, c.Now)
+		in.gone[c.Name] = max(in.gone[c.Name], v.ID)
 	}
 	if up != nil {
 		id := uploadID{c.Name, c.Upload}

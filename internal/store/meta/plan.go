@@ -13,6 +13,9 @@ type State struct {
 	Null   *object.Version // the null version, which may be Newest; nil: none
 	Target *object.Version // what Change.Target names, for Remove and Amend; nil: nothing
 	Second *object.Version // the newest version below Newest; needed only when Newest may be dropped
+	// Gone is the highest id that a version of the name had which was removed lately, 0: none. An id must not come back for other bytes, and the
+	// clock alone does not see to that: it may stand still between a removal and the next Put.
+	Gone object.VersionID
 }
 
 // Steps is what an engine has to do for a change, all in one atomic step.
@@ -46,7 +49,7 @@ func planPut(c Change, s State) (Steps, error) {
 	}
 	v := *c.Version
 	v.Name, v.Latest = c.Name, false
-	v.ID = max(object.IDAt(c.Now), 1)
+	v.ID = max(object.IDAt(c.Now), s.Gone+1)
 	if s.Newest != nil {
 		v.ID = max(v.ID, s.Newest.ID+1)
 		if s.Newest.Visible() {

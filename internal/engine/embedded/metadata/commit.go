@@ -79,11 +79,17 @@ func (t *tx) run(stripe, source int) error {
 	}
 	t.batch = s.db.NewBatch()
 	defer s.lockNames(stripe, source)()
-	if err := t.plan(); err != nil {
+	if err := t.plan(stripe); err != nil {
 		_ = t.batch.Close()
 		return err
 	}
-	return t.apply(stripe, account, box)
+	if err := t.apply(stripe, account, box); err != nil {
+		return err
+	}
+	if c.Op == meta.Remove {
+		s.names[stripe].forget(s.hash(c.Container, c.Name), t.outcome.Dropped[0].ID, c.Now)
+	}
+	return nil
 }
 
 // apply settles the holders and the counters (account may be nil when they do not change) and makes the batch visible. The caller has
@@ -120,7 +126,7 @@ func (t *tx) apply(stripe int, account *tally, box *container) error {
 }
 
 // plan reads the state of the name, lets meta.Plan decide, and writes what it decided into the batch.
-func (t *tx) plan() error {
+func (t *tx) plan(stripe int) error {
 	c := &t.change
 	var upload *openUpload
 	if c.Upload != "" {
@@ -132,6 +138,9 @@ func (t *tx) plan() error {
 	state, err := t.read()
 	if err != nil {
 		return err
+	}
+	if gone := t.s.names[stripe].gone; c.Op == meta.Put && len(gone) > 0 {
+		state.Gone = gone[t.s.hash(c.Container, c.Name)]
 	}
 	steps, err := meta.Plan(*c, state)
 	if err != nil {

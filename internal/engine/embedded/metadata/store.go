@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"hash/maphash"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"pithos/internal/engine/embedded/durable"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
+	"pithos/internal/object"
 	"pithos/internal/store/meta"
 )
 
@@ -58,6 +60,27 @@ type nameStripe struct {
 	sync.Mutex
 	// flight is the last change of a name of this stripe. It is set before the change is visible. Whoever tells what it read must wait for it.
 	flight atomic.Pointer[durable.Flight]
+	// gone holds the highest ids that were removed lately, by the hash of their names (meta.State.Gone). Names that share one are told a higher id, which
+	// does no harm.
+	gone map[uint64]object.VersionID
+}
+
+// How long removed ids are remembered: as long as a change may be under way with a time that it took before. A restart takes longer.
+const (
+	goneFor = 2 * time.Second
+	goneMax = 16 // per stripe, before those that are older are looked for
+)
+
+// forget notes that a version of a name was removed. The caller has the stripe.
+func (n *nameStripe) forget(hash uint64, id object.VersionID, now time.Time) {
+	if len(n.gone) >= goneMax {
+		old := object.IDAt(now.Add(-goneFor))
+		maps.DeleteFunc(n.gone, func(_ uint64, id object.VersionID) bool { return id < old })
+	}
+	if n.gone == nil {
+		n.gone = make(map[uint64]object.VersionID)
+	}
+	n.gone[hash] = max(n.gone[hash], id)
 }
 
 // New makes a metastore of db, which was opened with Merger and is shared with other stores. Intents that an earlier process left, but for
@@ -94,11 +117,15 @@ func (s *Store) enter(ctx context.Context, op string) error {
 
 // stripe is the number of the stripe of a name.
 func (s *Store) stripe(c naming.ContainerID, name naming.ObjectName) int {
+	return int(s.hash(c, name) % nameStripes)
+}
+
+func (s *Store) hash(c naming.ContainerID, name naming.ObjectName) uint64 {
 	var h maphash.Hash
 	h.SetSeed(s.seed)
 	_, _ = h.Write(c[:])
 	_, _ = h.WriteString(string(name))
-	return int(h.Sum64() % nameStripes)
+	return h.Sum64()
 }
 
 // settle waits for the last change on a stripe, so that what was read before the call may be told.
