@@ -39,11 +39,11 @@ var (
 )
 
 const (
-	clients    = 16               // of a history
-	operations = 40               // of each client in a history
-	racers     = 64               // of a round
-	keys       = 2                // names in a history
-	patience   = 20 * time.Second // that the checker has for one history
+	clients    = 16              // of a history
+	operations = 40              // of each client in a history
+	racers     = 64              // of a round
+	keys       = 2               // names in a history
+	patience   = 2 * time.Minute // that the checker has for one history
 )
 
 // doer does what a client wants. It is safe for concurrent use.
