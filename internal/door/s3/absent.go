@@ -35,18 +35,6 @@ func getBucketRequestPayment(ctx context.Context, c *call) (*reply, error) {
 	return x.reply(c, "RequestPaymentConfiguration"), nil
 }
 
-// noPreflight answers a browser's preflight: no bucket allows foreign origins.
-func noPreflight(_ context.Context, c *call) (*reply, error) {
-	if c.h("Origin") == "" {
-		return nil, fail(BadRequest, "Insufficient information. Origin request header needed.")
-	}
-	if c.h("Access-Control-Request-Method") == "" {
-		return nil, fail(BadRequest, "Invalid Access-Control-Request-Method: null")
-	}
-	return nil, fail(AccessForbidden, "CORSResponse: CORS is not enabled for this bucket.").
-		with("Method", clip(c.h("Access-Control-Request-Method"))).with("ResourceType", c.level.String())
-}
-
 // getObjectTorrent serves GetObjectTorrent for whoever may read the object: there never is a torrent of it.
 func getObjectTorrent(ctx context.Context, c *call) (*reply, error) {
 	if _, err := c.open(ctx, c.row.action); err != nil {

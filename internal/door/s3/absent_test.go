@@ -5,7 +5,6 @@ import "testing"
 func absentCases() map[string]func(*testing.T, *world) {
 	all := map[string]func(*testing.T, *world){}
 	for op, tc := range map[string]struct{ marker, code string }{
-		"GetBucketCors":                   {"cors", "NoSuchCORSConfiguration"},
 		"GetBucketEncryption":             {"encryption", "ServerSideEncryptionConfigurationNotFoundError"},
 		"GetBucketLifecycleConfiguration": {"lifecycle", "NoSuchLifecycleConfiguration"},
 		"GetBucketPolicy":                 {"policy", "NoSuchBucketPolicy"},
@@ -36,12 +35,6 @@ func absentCases() map[string]func(*testing.T, *world) {
 		w.alice.do("PUT", "/photos/a", []byte("hello")).want(200)
 		w.alice.do("GET", "/photos/a?torrent", nil).want(404, "NoSuchKey").contains("torrent")
 		w.bob.do("GET", "/photos/a?torrent", nil).want(403, "AccessDenied")
-	}
-	all["OptionsBucket"] = func(_ *testing.T, w *world) {
-		w.anon.do("OPTIONS", "/photos", nil, "Origin", "http://example.org", "Access-Control-Request-Method", "GET").want(403, "AccessForbidden")
-	}
-	all["OptionsObject"] = func(_ *testing.T, w *world) {
-		w.anon.do("OPTIONS", "/photos/a", nil, "Origin", "http://example.org", "Access-Control-Request-Method", "GET").want(403, "AccessForbidden")
 	}
 	return all
 }

@@ -35,6 +35,9 @@ type call struct {
 	header    http.Header // headers of the request, with those that a presigned query carries
 	payload   payload
 
+	// Set by handle, once the bucket is known.
+	cors cors
+
 	// Set by route.
 	row *row
 

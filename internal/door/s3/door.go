@@ -145,6 +145,7 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 	if err := d.parse(c); err != nil {
 		return nil, err
 	}
+	c.findCORS(ctx)
 	if err := d.authenticate(ctx, c); err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func objectRows() []row {
 		{op: "CompleteMultipartUpload", method: post, level: o, marker: "uploadId", action: "s3:PutObject", state: served, handle: completeMultipartUpload, objectSums: true},
 		{op: "AbortMultipartUpload", method: remove, level: o, marker: "uploadId", action: "s3:AbortMultipartUpload", state: served, handle: abortMultipartUpload},
 		{op: "ListParts", method: get, level: o, marker: "uploadId", action: "s3:ListMultipartUploadParts", query: "max-parts part-number-marker encoding-type", state: served, handle: listParts},
-		{op: "OptionsObject", method: "OPTIONS", level: o, state: served, handle: noPreflight, note: "CORS preflight; " + later},
+		{op: "OptionsObject", method: "OPTIONS", level: o, state: served, handle: preflight, note: "CORS preflight"},
 
 		{op: "GetObjectTagging", method: get, level: o, marker: "tagging", action: "s3:GetObjectTagging", query: "versionId", state: served, handle: getObjectTagging},
 		{op: "PutObjectTagging", method: put, level: o, marker: "tagging", query: "versionId", action: "s3:PutObjectTagging", state: served, handle: putObjectTagging},

@@ -80,6 +80,7 @@ func (c *call) finishHeaders(rep *reply) {
 	c.set("X-Amz-Request-Id", c.id)
 	c.set("X-Amz-Id-2", c.door.hostID)
 	c.out["Server"] = serverName
+	c.setCORS()
 	if rep.status >= 400 {
 		c.drain()
 	}
