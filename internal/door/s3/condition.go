@@ -29,14 +29,16 @@ func (c *call) deleteCondition() (object.Precondition, error) {
 		}
 		p.IfMatch = all.IfMatch
 	}
-	if text := c.h("X-Amz-If-Match-Size"); text != "" {
+	if c.has("X-Amz-If-Match-Size") {
+		text := c.h("X-Amz-If-Match-Size")
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 0 {
 			return p, badArgument("x-amz-if-match-size", text, "The size must be a number of bytes")
 		}
 		p.IfSize = &n
 	}
-	if text := c.h("X-Amz-If-Match-Last-Modified-Time"); text != "" {
+	if c.has("X-Amz-If-Match-Last-Modified-Time") {
+		text := c.h("X-Amz-If-Match-Last-Modified-Time")
 		at, ok := wire.ParseDate(text)
 		if !ok {
 			return p, badArgument("x-amz-if-match-last-modified-time", text, "The time cannot be read")

@@ -164,8 +164,12 @@ func (c *call) deleteOne(ctx context.Context, key string, version *string, etag 
 		}
 	}
 	cond := object.Precondition{IfSize: size}
-	if etag = strings.Trim(etag, `" `); etag != "" {
-		cond.IfMatch = []string{etag}
+	if etag != "" {
+		tags, err := wire.Conditions(http.Header{"If-Match": {etag}}, "")
+		if err != nil { // a delete must not lose its condition
+			return which, backend.Deleted{}, badArgument("ETag", etag, "The ETag cannot be read")
+		}
+		cond.IfMatch = tags.IfMatch
 	}
 	if modified != "" {
 		at, ok := wire.ParseDate(modified)

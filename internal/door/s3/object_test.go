@@ -240,6 +240,15 @@ func testDeleteObjects(t *testing.T, w *world) {
 	}
 	w.bob.do("POST", "/photos?delete", []byte(`<Delete><Object><Key>b</Key></Object></Delete>`)).want(200).contains("<Code>AccessDenied</Code>")
 	w.alice.do("POST", "/nowhere?delete", []byte(`<Delete><Object><Key>b</Key></Object></Delete>`)).want(404, "NoSuchBucket")
+	// A condition that cannot be read is not the same as none.
+	w.alice.do("PUT", "/photos/kept", []byte("hello")).want(200)
+	w.alice.do("POST", "/photos?delete", []byte(`<Delete><Object><Key>kept</Key><ETag>""</ETag></Object></Delete>`)).want(200).contains("<Code>InvalidArgument</Code>")
+	w.alice.do("POST", "/photos?delete", []byte(`<Delete><Object><Key>kept</Key><ETag>"*"</ETag></Object></Delete>`)).want(200).contains("<Code>PreconditionFailed</Code>")
+	w.alice.do("DELETE", "/photos/kept", nil, "x-amz-if-match-size", "").want(400, "InvalidArgument")
+	w.alice.do("DELETE", "/photos/kept", nil, "x-amz-if-match-last-modified-time", "").want(400, "InvalidArgument")
+	w.alice.do("DELETE", "/photos/kept", nil, "If-Match", `"*"`).want(412, "PreconditionFailed")
+	w.alice.do("PUT", "/photos/kept", []byte("other"), "If-None-Match", `"*"`).want(412, "PreconditionFailed")
+	w.alice.do("GET", "/photos/kept", nil).want(200).contains("hello")
 	many := "<Delete>" + strings.Repeat("<Object><Key>k</Key></Object>", 1001) + "</Delete>"
 	w.alice.do("POST", "/photos?delete", []byte(many)).want(400, "MalformedXML")
 	w.alice.do("POST", "/photos?delete", []byte("<Delete><Object>")).want(400, "MalformedXML")

@@ -16,7 +16,8 @@ const tagsMax = 256
 // the names, in canonical form, for the conditions on a copy source ("X-Amz-Copy-Source-"); usually it is "".
 //
 // ETags lose their quotes; unquoted ones, which many clients send, are taken as they are. If-None-Match compares weakly, so its tags
-// lose a "W/"; If-Match compares strongly, so a weak tag there matches nothing. A date that cannot be read is ignored (RFC 9110, 13.1.3). A
+// lose a "W/"; If-Match compares strongly, so a weak tag there matches nothing. A star in quotes is no tag of ours: If-Match takes it for one that matches nothing,
+// If-None-Match for the star, so that a write that meant to create does not overwrite. A date that cannot be read is ignored (RFC 9110, 13.1.3). A
 // list of ETags without any, or that cannot be read, is Invalid/Request: a write must not lose its condition.
 func Conditions(h http.Header, prefix string) (object.Precondition, error) {
 	var p object.Precondition
@@ -90,6 +91,9 @@ func cutTag(v string, weak bool) (tag, rest string, ok bool) {
 	tag, rest, ok = strings.Cut(opaque[1:], `"`)
 	if rest = strings.TrimLeft(rest, " \t"); rest != "" && rest[0] != ',' {
 		ok = false
+	}
+	if tag == "*" && !weak {
+		tag = `"*"` // in quotes it is the tag of one version, which none of ours has
 	}
 	return mark + tag, rest, ok && tag != ""
 }

@@ -102,6 +102,7 @@ func TestConditions(t *testing.T) {
 		{list(`a`), list("a"), list("a"), false},
 		{list(`*`), list("*"), list("*"), false},
 		{list(`"a", W/"b" ,"c,d"`), list("a", "W/b", "c,d"), list("a", "b", "c,d"), false},
+		{list(`"*"`), list(`"*"`), list("*"), false},
 		{list(`"a"`, `b,c`), list("a", "b", "c"), list("a", "b", "c"), false},
 		{list(``), nil, nil, true},
 		{list(`,`), nil, nil, true},
