@@ -254,7 +254,7 @@ func TestTheScrubberListsExactlyWhatIsDamaged(t *testing.T) {
 }
 
 func TestExpiredVersionsGo(t *testing.T) {
-	f := newFixture(t, bucket.Config{Versioning: bucket.VersioningEnabled})
+	f := newFixture(t, bucket.Config{Versioning: bucket.VersioningEnabled, ObjectLock: true})
 	expires := func(d time.Duration) func(*backend.Attributes) {
 		return func(a *backend.Attributes) { a.Expires = f.clock.Now().Add(d) }
 	}
