@@ -31,6 +31,7 @@ type Config struct {
 	Quota     Quota
 	GC        GC
 	Scrub     Scrub
+	Testing   Testing
 	Log       Log
 
 	// Notes are remarks for the operator about what was read, for example a variable that means nothing.
@@ -129,6 +130,11 @@ type GC struct {
 	Grace    time.Duration // age at which such a block is removed
 }
 
+// Testing has what only tests of the service set.
+type Testing struct {
+	LifecycleDay time.Duration // length of a day in lifecycle rules
+}
+
 // Scrub steers the background's reading of stored blocks, which finds damage before a client does.
 type Scrub struct {
 	Interval time.Duration // between two rounds; 0: never
@@ -170,8 +176,9 @@ func Default() *Config {
 			UploadGrace:   24 * time.Hour,
 			DrainTimeout:  25 * time.Second, // what is cut then has the rest of half a minute to end
 		},
-		GC:    GC{Interval: time.Minute, Grace: time.Minute},
-		Scrub: Scrub{Interval: 30 * 24 * time.Hour, Rate: 4 << 20},
-		Log:   Log{Level: slog.LevelInfo, Format: FormatText},
+		GC:      GC{Interval: time.Minute, Grace: time.Minute},
+		Scrub:   Scrub{Interval: 30 * 24 * time.Hour, Rate: 4 << 20},
+		Testing: Testing{LifecycleDay: 24 * time.Hour},
+		Log:     Log{Level: slog.LevelInfo, Format: FormatText},
 	}
 }

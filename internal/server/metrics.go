@@ -179,4 +179,10 @@ func (c *taskCollector) Collect(ch chan<- prometheus.Metric) {
 	count(done, int64(len(scrub.Damaged)), "scrub", "damaged_blocks")
 	count(done, int64(len(scrub.Unreadable)), "scrub", "unreadable_blocks")
 	count(done, expire.Deleted, "expire", "deleted_versions")
+	life := c.tasks.lifecycle.Total()
+	count(done, life.Examined, "lifecycle", "examined_versions")
+	count(done, life.Expired, "lifecycle", "expired_objects")
+	count(done, life.Removed, "lifecycle", "removed_versions")
+	count(done, life.Markers, "lifecycle", "removed_markers")
+	count(done, life.Aborted, "lifecycle", "aborted_uploads")
 }

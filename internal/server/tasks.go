@@ -14,9 +14,10 @@ import (
 
 // Rhythms of background work that need no setting.
 const (
-	orphansEvery = 24 * time.Hour   // the hunt for orphans reads every holder
-	expireEvery  = time.Minute      // at most this much later than asked, an expiring version goes
-	scrubAfter   = 10 * time.Minute // from the start, which has better things to do
+	orphansEvery   = 24 * time.Hour   // the hunt for orphans reads every holder
+	expireEvery    = time.Minute      // at most this much later than asked, an expiring version goes
+	lifecycleEvery = 10 * time.Minute // looks for what is due by lifecycle rules
+	scrubAfter     = 10 * time.Minute // from the start, which has better things to do
 )
 
 // tasks is the work behind the requests: what runs by itself, and what an operator starts.
@@ -25,6 +26,7 @@ type tasks struct {
 	collector *worker.Collector
 	scrubber  *worker.Scrubber
 	expirer   *worker.Expirer
+	lifecycle *worker.Lifecycle
 	scheduler *worker.Scheduler
 }
 
@@ -37,8 +39,12 @@ func newTasks(st *stores, b *backend.Backend, o Options) *tasks {
 		}),
 		scrubber: worker.NewScrubber(worker.Scrubbing{Blobs: blobs, Clock: o.Clock, Log: o.Log, Rate: cfg.Scrub.Rate, Interval: cfg.Scrub.Interval}),
 		expirer:  worker.NewExpirer(worker.Expiring{Meta: m, Clock: o.Clock, Log: o.Log, Interval: expireEvery}),
+		lifecycle: worker.NewLifecycle(worker.Lifecycling{
+			Backend: b, Keys: st.keys, Buckets: st.engine.Buckets(), Meta: m, Clock: o.Clock, Log: o.Log,
+			Day: cfg.Testing.LifecycleDay, Interval: min(lifecycleEvery, cfg.Testing.LifecycleDay/4),
+		}),
 	}
-	own := []worker.Task{t.collector, t.expirer}
+	own := []worker.Task{t.collector, t.expirer, t.lifecycle}
 	if cfg.Scrub.Interval > 0 {
 		own = append(own, &late{Task: t.scrubber, wait: scrubAfter})
 	}

@@ -180,7 +180,7 @@ func start(ctx context.Context, dir string) (*service.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := service.Options{Binary: binary, Data: filepath.Join(dir, "data")}
+	o := service.Options{Binary: binary, Data: filepath.Join(dir, "data"), Env: []string{"PITHOS_TESTING_LIFECYCLE_DAY=2s"}} // as lc_debug_interval
 	for _, each := range users {
 		o.Users = append(o.Users, each.user)
 	}

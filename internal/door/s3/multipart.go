@@ -132,6 +132,7 @@ func completeMultipartUpload(ctx context.Context, c *call) (*reply, error) {
 		return nil, conditional(err)
 	}
 	c.setVersion(v, false)
+	c.told(ctx, v)
 	x := newDocument("CompleteMultipartUploadResult")
 	x.text("Location", c.objectURL())
 	x.text("Bucket", string(c.bucket))

@@ -52,6 +52,7 @@ func copyObject(ctx context.Context, c *call) (*reply, error) {
 		return nil, copyError(source, err)
 	}
 	c.setVersion(v, false)
+	c.told(ctx, v)
 	c.setSourceVersion(source, src)
 	x := newDocument("CopyObjectResult")
 	x.time("LastModified", v.Modified())

@@ -43,6 +43,9 @@ func (c *call) read(ctx context.Context) (*reply, error) {
 	if err := c.describeLock(ctx, o); err != nil {
 		return nil, err
 	}
+	if err := c.setExpiration(&o.Container, v); err != nil {
+		return nil, err
+	}
 	c.applyOverrides()
 	if err := c.describeSelection(v, sel); err != nil {
 		return nil, err
@@ -218,9 +221,6 @@ func (c *call) describe(v *object.Version, container *bucket.Container) {
 	}
 	if len(v.Tags) > 0 {
 		c.set("X-Amz-Tagging-Count", strconv.Itoa(len(v.Tags)))
-	}
-	if !v.Expires.IsZero() {
-		c.set("X-Amz-Expiration", `expiry-date="`+wire.FormatDate(v.Expires)+`", rule-id="delete-at"`)
 	}
 }
 

@@ -32,6 +32,7 @@ func putObject(ctx context.Context, c *call) (*reply, error) {
 	}
 	c.set("Etag", quote(v.ETag))
 	c.setVersion(v, false)
+	c.told(ctx, v)
 	c.setChecksums(v.Checksums)
 	return empty(http.StatusOK), nil
 }
