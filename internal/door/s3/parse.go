@@ -161,19 +161,8 @@ func parseQuery(raw string) (query, error) {
 	return q, nil
 }
 
-func unescapeQuery(s string) (string, error) {
-	if strings.IndexByte(s, '%') >= 0 || strings.IndexByte(s, '+') >= 0 {
-		decoded, err := url.QueryUnescape(s)
-		if err != nil {
-			return "", fail(InvalidURI, "")
-		}
-		s = decoded
-	}
-	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
-		return "", fail(InvalidURI, "")
-	}
-	return s, nil
-}
+// unescapeQuery decodes a name or value of a query, where '+' is a space.
+func unescapeQuery(s string) (string, error) { return unescapePath(strings.ReplaceAll(s, "+", " ")) }
 
 // lookup finds a parameter.
 func (q query) lookup(name string) (string, bool) {
