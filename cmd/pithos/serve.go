@@ -106,6 +106,9 @@ func unquoted(s string) string {
 // banner tells people where the service is, and on the first start how to sign in.
 func (t *terminal) banner(s server.Started) {
 	fmt.Fprintf(t.out, "Pithos is ready.\n  S3 endpoint  %s  (region %s)\n  Admin        %s\n  Data         %s\n", s.S3, s.Region, s.Admin, s.Data)
+	if s.OpenStack != "" {
+		fmt.Fprintf(t.out, "  OpenStack    %s  (sign in at %s/auth/v1.0)\n", s.OpenStack, s.OpenStack)
+	}
 	if s.Credentials == nil {
 		return
 	}

@@ -15,7 +15,8 @@ import (
 // signInsAtOnce bounds the passwords that are checked at the same time: each costs 19 MiB and tens of milliseconds.
 const signInsAtOnce = 4
 
-// SignIn checks a user's password, or in its place the secret of one of the user's access keys, which therefore serve at every door.
+// SignIn checks a user's password, or in its place the secret of one of the user's access keys, which therefore serve at every door; the
+// principal then names the access key.
 // Unauthenticated/User when it is neither, or when the user or account does not exist or is disabled: the error does not tell which.
 func (b *Backend) SignIn(ctx context.Context, id naming.UserID, secret string) (key.User, access.Principal, error) {
 	const op = "backend.SignIn"
@@ -23,10 +24,11 @@ func (b *Backend) SignIn(ctx context.Context, id naming.UserID, secret string) (
 	if err != nil {
 		return key.User{}, access.Principal{}, fail(op, err)
 	}
-	ok, err := b.hasKey(ctx, id, secret)
+	who.AccessKey, err = b.keyWith(ctx, id, secret)
 	if err != nil {
 		return key.User{}, access.Principal{}, fail(op, err)
 	}
+	ok := who.AccessKey != ""
 	if !ok && user.PasswordHash != "" && len(secret) <= key.PasswordMax {
 		select {
 		case b.signIns <- struct{}{}:
@@ -42,15 +44,18 @@ func (b *Backend) SignIn(ctx context.Context, id naming.UserID, secret string) (
 	return user, who, nil
 }
 
-// hasKey tells whether a live access key of the user has the secret.
-func (b *Backend) hasKey(ctx context.Context, id naming.UserID, secret string) (found bool, err error) {
+// keyWith is the live access key of the user that has the secret; "" when none has. A key with a policy of its own is left out: it may do
+// less than its user.
+func (b *Backend) keyWith(ctx context.Context, id naming.UserID, secret string) (accessKey string, err error) {
 	now := b.now()
 	err = b.stores.Keys.Keys(ctx, id, func(k key.Key) bool {
 		live := !k.Disabled && (k.Expires.IsZero() || k.Expires.After(now)) && k.Policy == nil
-		found = live && subtle.ConstantTimeCompare([]byte(k.Secret), []byte(secret)) == 1
-		return !found
+		if live && subtle.ConstantTimeCompare([]byte(k.Secret), []byte(secret)) == 1 {
+			accessKey = k.AccessKey
+		}
+		return accessKey == ""
 	})
-	return found, err
+	return accessKey, err
 }
 
 // Principal is a user as the one who asks. Unauthenticated/User when the user or account does not exist or is disabled.

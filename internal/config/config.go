@@ -52,9 +52,9 @@ type TLS struct {
 	Key  string
 }
 
-// OpenStack is reserved for the OpenStack doors.
+// OpenStack is the listener of the OpenStack doors: identity and Swift.
 type OpenStack struct {
-	Listen string
+	Listen string // "": not served
 }
 
 // Admin is the listener of the admin API, metrics, health checks and profiles.

@@ -165,8 +165,10 @@ func (l *loader) whole() {
 	if c.Keystore.Kind != File && len(c.Keystore.Users) > 0 {
 		l.problem(l.where("keystore.users", "keystore.kind"), "keystore.users", "users are read only with kind: file; write kind: file, or remove the users")
 	}
-	if c.OpenStack.Listen != "" {
-		c.Notes = append(c.Notes, "openstack.listen: this build does not serve the OpenStack API; the setting is reserved and has no effect.")
+	for _, other := range []struct{ key, address string }{{"s3.listen", c.S3.Listen}, {"admin.listen", c.Admin.Listen}} {
+		if c.OpenStack.Listen == other.address && !strings.HasSuffix(other.address, ":0") {
+			l.problem(l.where("openstack.listen"), "openstack.listen", "%s is also %s; write another port", other.address, other.key)
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ func (c *Config) settings() []setting {
 		many("s3.domains", "domains", "Domains for virtual-host addressing: with `s3.example.org`, a request to `NAME.s3.example.org` is for the bucket `NAME`. Path-style always works.", &c.S3.Domains, parseDomain),
 		one("s3.tls.cert", "file", "Certificate chain in PEM for HTTPS. Needs `s3.tls.key`. A renewed file is picked up without a restart.", &c.S3.TLS.Cert, parseText("a file"), showText),
 		one("s3.tls.key", "file", "Private key in PEM for HTTPS. Needs `s3.tls.cert`.", &c.S3.TLS.Key, parseText("a file"), showText),
-		one("openstack.listen", "address", "Reserved for the OpenStack API; this build checks the value and does not listen.", &c.OpenStack.Listen, parseAddress, showText),
+		one("openstack.listen", "address", "Address of the OpenStack API: Swift and its sign-in at `/auth/v1.0`. Without it the API is not served.", &c.OpenStack.Listen, parseAddress, showText),
 		one("admin.listen", "address", "Address of the admin API, `/metrics`, `/healthz`, `/readyz` and profiles. Keep it on a private network: metrics and health need no token.", &c.Admin.Listen, parseAddress, showText),
 		one("keystore.kind", "`embedded` or `file`", "`embedded` keeps users and keys in the data directory (`pithos user add`); `file` takes them from `keystore.users`.", &c.Keystore.Kind, parseStore(Embedded, File), showText),
 		one("bucketstore.kind", "`embedded`", "Engine that keeps buckets and containers.", &c.Buckets.Kind, parseStore(Embedded), showText),

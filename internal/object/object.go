@@ -46,6 +46,7 @@ const (
 	UserMeta  Domain = "user"
 	ImageMeta Domain = "image"
 	WebMeta   Domain = "web"
+	SwiftMeta Domain = "swift" // headers that only Swift keeps
 )
 
 // Summary is all of a version that a listing shows. It is cheap: no maps, no lists beyond the checksum names.

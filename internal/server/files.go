@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"pithos/internal/door/admin"
+	"pithos/internal/door/identity"
 )
 
 // Files of the server in the data directory. All have mode 0600 and are replaced as a whole. The rest of the directory is the engine's.
@@ -37,6 +39,8 @@ type Endpoints struct {
 	PID   int    `json:"pid"`
 	S3    string `json:"s3"`    // URL
 	Admin string `json:"admin"` // URL
+
+	OpenStack string `json:"openstack,omitempty"` // URL
 }
 
 // ReadCredentials reads what the first start wrote. errors.Is(err, fs.ErrNotExist) when there is none.
@@ -104,6 +108,28 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// TokenKeyFile holds the key that seals the tokens of the OpenStack API. Gateways that share users share it.
+const TokenKeyFile = "openstack-token.key"
+
+// tokenKey reads the key of the OpenStack tokens, and makes it when there is none.
+func tokenKey(data string) ([]byte, error) {
+	path := filepath.Join(data, TokenKeyFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		raw := make([]byte, identity.KeyBytes)
+		_, _ = rand.Read(raw) // crypto/rand.Read never fails (Go 1.24)
+		return raw, writeFile(path, []byte(hex.EncodeToString(raw)+"\n"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	raw, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(raw) != identity.KeyBytes {
+		return nil, fmt.Errorf("%s is damaged: it must hold %d hexadecimal digits; remove it to have a new one made, which ends all OpenStack tokens", path, 2*identity.KeyBytes)
+	}
+	return raw, nil
 }
 
 // newToken draws the token of this run and writes it for the command line to read.

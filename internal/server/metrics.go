@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"pithos/internal/door/s3"
+	"pithos/internal/door/wire"
 	"pithos/internal/invariant"
 	"pithos/internal/store/blob"
 	"pithos/internal/store/key"
@@ -63,22 +63,26 @@ func newMetrics(version string) *metrics {
 	return m
 }
 
-// observe counts a request of the S3 door.
-func (m *metrics) observe(o s3.Observation) {
+// observer counts the requests of a door.
+func (m *metrics) observer(door string) func(wire.Observation) {
+	return func(o wire.Observation) { m.observe(door, o) }
+}
+
+func (m *metrics) observe(door string, o wire.Observation) {
 	operation := o.Operation
 	if operation == "" {
 		operation = "none"
 	}
-	m.requests.WithLabelValues("s3", operation, strconv.Itoa(o.Status)).Inc()
-	m.seconds.WithLabelValues("s3", operation).Observe(o.Duration.Seconds())
+	m.requests.WithLabelValues(door, operation, strconv.Itoa(o.Status)).Inc()
+	m.seconds.WithLabelValues(door, operation).Observe(o.Duration.Seconds())
 	if o.BytesIn > 0 {
-		m.received.WithLabelValues("s3", operation).Add(float64(o.BytesIn))
+		m.received.WithLabelValues(door, operation).Add(float64(o.BytesIn))
 	}
 	if o.BytesOut > 0 {
-		m.sent.WithLabelValues("s3", operation).Add(float64(o.BytesOut))
+		m.sent.WithLabelValues(door, operation).Add(float64(o.BytesOut))
 	}
 	if o.Code != "" {
-		m.errors.WithLabelValues("s3", o.Code).Inc()
+		m.errors.WithLabelValues(door, o.Code).Inc()
 	}
 }
 

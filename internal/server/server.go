@@ -88,6 +88,9 @@ type service struct {
 	stopping atomic.Bool
 	s3       *http.Server
 	gate     *gate
+	swift    *http.Server // nil: the OpenStack API is not served
+	swiftIn  *gate
+	swiftAt  net.Listener
 	admin    *http.Server
 	failed   chan error // a listener that broke
 }
@@ -104,6 +107,12 @@ func (s *service) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer adminListener.Close()
+	if cfg.OpenStack.Listen != "" {
+		if s.swiftAt, err = listen(ctx, "openstack.listen", "openstack-listen", cfg.OpenStack.Listen, cfg.Limits.Connections); err != nil {
+			return err
+		}
+		defer s.swiftAt.Close()
+	}
 	started, token, err := s.prepare(ctx, s3Listener, adminListener)
 	if err != nil {
 		return err
@@ -124,10 +133,16 @@ func (s *service) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.failed = make(chan error, 2)
+	if err := s.openstack(base, b); err != nil {
+		return err
+	}
+	s.failed = make(chan error, 3)
 	s.serve(s.s3, s3Listener, serveTLS)
 	s.serve(s.admin, adminListener, false)
-	s.o.Log.InfoContext(ctx, "serving", "s3", started.S3, "admin", started.Admin, "data", started.Data, "version", s.o.Version)
+	if s.swift != nil {
+		s.serve(s.swift, s.swiftAt, false)
+	}
+	s.o.Log.InfoContext(ctx, "serving", "s3", started.S3, "openstack", started.OpenStack, "admin", started.Admin, "data", started.Data, "version", s.o.Version)
 	if s.o.Started != nil {
 		s.o.Started(started)
 	}
@@ -156,6 +171,9 @@ func (s *service) prepare(ctx context.Context, s3Listener, adminListener net.Lis
 		Endpoints: Endpoints{PID: os.Getpid(), S3: urlOf(scheme, s3Listener), Admin: urlOf("http", adminListener)},
 		Region:    cfg.S3.Region, Data: data,
 	}
+	if s.swiftAt != nil {
+		started.OpenStack = urlOf("http", s.swiftAt)
+	}
 	token, err := newToken(cfg.Data)
 	if err != nil {
 		return Started{}, "", fmt.Errorf("the data directory cannot be written: %w", err)
@@ -175,7 +193,7 @@ func (s *service) prepare(ctx context.Context, s3Listener, adminListener net.Lis
 func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks, token string) (serveTLS bool, err error) {
 	cfg := s.o.Config
 	door := s3.New(b, s3.Options{
-		Region: cfg.S3.Region, Domains: cfg.S3.Domains, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observe,
+		Region: cfg.S3.Region, Domains: cfg.S3.Domains, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("s3"),
 		Limits: s3.Limits{HeaderBytes: int(cfg.Limits.HeaderBytes)},
 		Pace:   wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
 	})
@@ -255,7 +273,7 @@ func (s *service) stop(base context.Context, l net.Listener, cut context.CancelF
 	defer cancel()
 	last, cancelLast := context.WithTimeout(outer, limit+cutTimeout)
 	defer cancelLast()
-	if !drain(ctx, last, s.s3, l, s.gate, cut) {
+	if !s.drain(ctx, last, l, cut) {
 		s.o.Log.WarnContext(base, "some requests did not end in time")
 	}
 	ctx, cancelAdmin := context.WithTimeout(outer, adminTimeout)

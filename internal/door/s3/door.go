@@ -25,7 +25,6 @@ import (
 	"pithos/internal/door/wire"
 	"pithos/internal/door/wire/sigv4"
 	"pithos/internal/errs"
-	"pithos/internal/naming"
 )
 
 // Limits bound what a request may carry; zero fields take the defaults named.
@@ -48,19 +47,7 @@ type Options struct {
 }
 
 // Observation is what one request did, for metrics.
-type Observation struct {
-	RequestID string
-	Operation string // name of the route's row; "" when the request was refused before it found one
-	Status    int
-	Code      string // S3 error code, "" on success
-	BytesIn   int64  // of the body, as the backend received them
-	BytesOut  int64  // of the body
-	Started   time.Time
-	Duration  time.Duration
-	User      naming.UserID
-	Account   naming.AccountID
-	Bucket    naming.BucketName
-}
+type Observation = wire.Observation
 
 // Door serves S3. It is safe for concurrent use.
 type Door struct {

@@ -1,0 +1,282 @@
+package swift
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"time"
+
+	"pithos/internal/access"
+	"pithos/internal/backend"
+	"pithos/internal/door/wire"
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+)
+
+// reseller begins the name of an account in paths.
+const reseller = "AUTH_"
+
+// call is one request on its way through the door.
+type call struct {
+	door    *Door
+	r       *http.Request
+	w       sink
+	id      string // X-Trans-Id
+	started time.Time
+
+	// Set by parse.
+	path      string // decoded
+	level     level
+	account   string // as in the path, with the reseller's prefix
+	owner     naming.AccountID
+	container naming.ContainerName
+	name      naming.ObjectName
+	query     url.Values
+	rawNames  [2]string // container and object before their check
+
+	caller backend.Caller
+	row    *row
+	body   *wire.Body
+
+	out http.Header // header of the answer
+}
+
+// reply is an answer: a status with nothing, bytes, or a stream of known length.
+type reply struct {
+	status int
+	body   []byte
+	// stream writes exactly length bytes. Its first Write sends the headers.
+	stream func(ctx context.Context, w io.Writer) error
+	length int64
+}
+
+// empty is an answer without a body.
+func empty(status int) *reply { return &reply{status: status} }
+
+// accepted is an answer of 202 with its page.
+func (c *call) accepted() *reply {
+	c.set("Content-Type", "text/html; charset=UTF-8")
+	return &reply{status: http.StatusAccepted, body: page(http.StatusAccepted)}
+}
+
+// h is a header of the request, name in canonical form; "" when absent.
+func (c *call) h(name string) string {
+	if v := c.r.Header[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// has reports whether the request has the header, even when empty.
+func (c *call) has(name string) bool { return len(c.r.Header[name]) > 0 }
+
+// set puts a header into the answer, name in canonical form.
+func (c *call) set(name, value string) { c.out[name] = []string{value} }
+
+func (c *call) setIf(name, value string) {
+	if value != "" {
+		c.set(name, value)
+	}
+}
+
+func (c *call) setInt(name string, n int64) { c.set(name, strconv.FormatInt(n, 10)) }
+
+// ref names the container of the call.
+func (c *call) ref() backend.Ref { return backend.Ref{Account: c.owner, Name: c.container} }
+
+// target names the object of the call.
+func (c *call) target() backend.Target { return backend.Target{Container: c.ref(), Name: c.name} }
+
+// reserved are the beginnings of headers that only the inside of a Swift cluster may send; they are dropped.
+var reserved = []string{ // a table, never written
+	"X-Account-Sysmeta-", "X-Container-Sysmeta-", "X-Object-Sysmeta-", "X-Object-Transient-Sysmeta-", "X-Backend",
+}
+
+// gatekeep drops headers that clients may not send, and bounds the rest.
+func (c *call) gatekeep() error {
+	count := 0
+	for name, values := range c.r.Header {
+		count += len(values)
+		drop := strings.ContainsRune(name, '_')
+		for _, prefix := range reserved {
+			drop = drop || strings.HasPrefix(name, prefix)
+		}
+		if drop {
+			delete(c.r.Header, name)
+			continue
+		}
+		for _, v := range values {
+			if len(v) > headerMax {
+				return bad("Header value too long: " + clip(name))
+			}
+		}
+	}
+	if count > headerCountMax {
+		return refusal(http.StatusRequestHeaderFieldsTooLarge, "Too many headers")
+	}
+	return nil
+}
+
+// parse reads the path and the query. No path is cleaned: "//" and ".." are parts of names like any others.
+func (c *call) parse() error {
+	target := c.r.RequestURI
+	if !strings.HasPrefix(target, "/") {
+		if _, rest, ok := strings.Cut(target, "://"); ok {
+			_, rest, _ = strings.Cut(rest, "/")
+			target = "/" + rest
+		}
+	}
+	path, raw, _ := strings.Cut(target, "?")
+	c.path = unescape(path)
+	c.query, _ = url.ParseQuery(raw) // what cannot be read is left out, as in Swift
+	switch {
+	case c.path == "/info" || c.path == "/healthcheck":
+		return nil
+	case c.path == "/" || c.path == "" || strings.HasPrefix(c.path, "//"):
+		return refusal(http.StatusNotFound, "")
+	}
+	parts := strings.SplitN(c.path[1:], "/", 4)
+	if len(parts) == 1 || len(parts) == 2 && parts[1] == "" {
+		return refusal(http.StatusPreconditionFailed, "Bad URL")
+	}
+	if parts[0] != "v1" && parts[0] != "v1.0" {
+		return bad("Invalid version: " + clip(parts[0]))
+	}
+	if parts[1] == "" || len(parts) == 4 && parts[2] == "" {
+		return refusal(http.StatusNotFound, "")
+	}
+	c.account, c.level = parts[1], accountLevel
+	c.owner = naming.AccountID(strings.TrimPrefix(c.account, reseller))
+	if len(parts) > 2 && parts[2] != "" {
+		c.level, c.rawNames[0] = containerLevel, parts[2]
+	}
+	if len(parts) > 3 && parts[3] != "" {
+		c.level, c.rawNames[1] = objectLevel, parts[3]
+	}
+	return nil
+}
+
+// unescape decodes percent escapes; one that is broken stands for itself.
+func unescape(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	if decoded, err := url.PathUnescape(s); err == nil {
+		return decoded
+	}
+	var out strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				out.WriteByte(byte(n))
+				i += 2
+				continue
+			}
+		}
+		out.WriteByte(s[i])
+	}
+	return out.String()
+}
+
+// checkPath parses the names that the path has. It comes after the token: Swift tells a stranger nothing about names.
+func (c *call) checkPath() error {
+	if !utf8.ValidString(c.path) || strings.IndexByte(c.path, 0) >= 0 {
+		return refusal(http.StatusPreconditionFailed, "Invalid UTF8 or contains NULL")
+	}
+	if _, err := naming.ParseAccount(string(c.owner)); err != nil || !strings.HasPrefix(c.account, reseller) {
+		return c.denied()
+	}
+	var err error
+	if c.level >= containerLevel {
+		if c.container, err = containerName(c.rawNames[0]); err != nil {
+			return err
+		}
+	}
+	if c.level == objectLevel {
+		c.name, err = objectName(c.rawNames[1])
+	}
+	return err
+}
+
+func containerName(s string) (naming.ContainerName, error) {
+	if len(s) > naming.ContainerNameMax {
+		return "", bad("Container name length of " + strconv.Itoa(len(s)) + " longer than " + strconv.Itoa(naming.ContainerNameMax))
+	}
+	return naming.ParseContainer(s)
+}
+
+func objectName(s string) (naming.ObjectName, error) {
+	if len(s) > naming.ObjectNameMax {
+		return "", bad("Object name length of " + strconv.Itoa(len(s)) + " longer than " + strconv.Itoa(naming.ObjectNameMax))
+	}
+	return naming.ParseObject(s)
+}
+
+// authenticate tells who asks. A token of a stranger is the anonymous public's.
+func (c *call) authenticate(ctx context.Context) error {
+	c.caller.RequestID = c.id
+	token := c.h("X-Auth-Token")
+	if token == "" {
+		token = c.h("X-Storage-Token")
+	}
+	if token != "" {
+		who, known, err := c.door.o.Who(ctx, token)
+		if err != nil {
+			return err
+		}
+		if known {
+			c.caller.Principal = who
+		}
+	}
+	if u, err := url.Parse(c.h("Referer")); err == nil {
+		c.caller.Referrer = u.Hostname()
+	}
+	return nil
+}
+
+// denied is the answer to who may not: sign in first, or no.
+func (c *call) denied() *fault {
+	if c.caller.Anonymous() {
+		return refusal(http.StatusUnauthorized, "")
+	}
+	return refusal(http.StatusForbidden, "")
+}
+
+// owns tells whether the caller administers the account of the path.
+func (c *call) owns() bool { return c.administers(c.owner) }
+
+func (c *call) administers(account naming.AccountID) bool {
+	return access.Decide(access.Request{
+		Principal: c.caller.Principal, Action: access.PutAccount, Resource: access.Resource{Account: account},
+	}).Allowed
+}
+
+// hide keeps from strangers which containers and accounts there are.
+func (c *call) hide(err error) error {
+	if (errs.IsThing(err, errs.NotFound, errs.Container) || errs.IsThing(err, errs.NotFound, errs.Account)) && !c.owns() {
+		return c.denied().because(err)
+	}
+	return err
+}
+
+// flag reads a boolean as Swift does.
+func flag(s string) bool {
+	switch strings.ToLower(s) {
+	case "true", "1", "yes", "on", "t", "y":
+		return true
+	}
+	return false
+}
+
+// clip bounds text of a client before it goes into an answer or the log.
+func clip(s string) string {
+	if len(s) > 128 {
+		return strings.ToValidUTF8(s[:128], "?") + "..."
+	}
+	return s
+}

@@ -1,0 +1,237 @@
+package swift
+
+import (
+	"context"
+	"encoding/hex"
+	"io"
+	"mime"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"pithos/internal/backend"
+	"pithos/internal/door/wire"
+	"pithos/internal/errs"
+	"pithos/internal/object"
+)
+
+const (
+	defaultType = "application/octet-stream"
+	robotsTag   = "x-robots-tag" // in the domain object.SwiftMeta
+)
+
+// putObject serves PUT of an object, or of a copy of another.
+func putObject(ctx context.Context, c *call) (*reply, error) {
+	if c.has("X-Copy-From") {
+		return c.copyFrom(ctx)
+	}
+	body, err := c.payload()
+	if err != nil {
+		return nil, err
+	}
+	attributes, err := c.attributes()
+	if err != nil {
+		return nil, err
+	}
+	cond, err := c.writeCondition()
+	if err != nil {
+		return nil, err
+	}
+	v, err := c.door.b.Put(ctx, c.caller, backend.PutRequest{Container: c.ref(), Name: c.name, Attributes: attributes, If: cond, Body: body})
+	if err != nil {
+		return nil, err
+	}
+	return c.stored(v), nil
+}
+
+// stored answers for a new version.
+func (c *call) stored(v *object.Version) *reply {
+	c.set("Etag", v.ETag)
+	c.set("Last-Modified", lastModified(v.Modified()))
+	return empty(http.StatusCreated)
+}
+
+// payload is the body of a PUT. Errors: 411 without a length, 413 over the limit.
+func (c *call) payload() (backend.Body, error) {
+	size := c.r.ContentLength
+	switch {
+	case len(c.r.TransferEncoding) > 0:
+		size = -1
+	case !c.has("Content-Length") && size <= 0:
+		return backend.Body{}, refusal(http.StatusLengthRequired, "Missing Content-Length header.")
+	case size > c.door.o.Limits.ObjectBytes:
+		return backend.Body{}, refusal(http.StatusRequestEntityTooLarge, "Your request is too large.")
+	}
+	b := backend.Body{Reader: (*bodyReader)(c), Size: size}
+	want := strings.ToLower(strings.Trim(c.h("Etag"), `"`))
+	if want != "" {
+		b.Prove = func(d object.Digests) error {
+			if hex.EncodeToString(d.MD5[:]) != want {
+				return errs.E("swift.putObject", errs.Invalid, errs.Request, "").Because(errs.BadDigest, "the Etag is not the MD5 of the body")
+			}
+			return nil
+		}
+	}
+	return b, nil
+}
+
+// bodyReader reads the request's body at the client's pace. Its first Read asks a waiting client to send.
+type bodyReader call
+
+func (b *bodyReader) Read(p []byte) (int, error) {
+	if b.body == nil {
+		if b.r.Body == nil {
+			return 0, io.EOF
+		}
+		b.body = wire.NewBody(b.w.w, b.r, b.door.o.Clock, b.door.o.Pace)
+	}
+	n, err := b.body.Read(p)
+	if b.body.Count() > b.door.o.Limits.ObjectBytes {
+		return 0, errs.E("swift.Read", errs.TooLarge, errs.Request, "").Because(errs.EntityTooLarge, "the body is over the limit")
+	}
+	return n, err
+}
+
+// writeCondition reads the conditions on a PUT.
+func (c *call) writeCondition() (object.Precondition, error) {
+	if !c.has("If-None-Match") && !c.has("If-Match") {
+		return object.Precondition{}, nil
+	}
+	if none := c.h("If-None-Match"); none != "" && none != "*" {
+		return object.Precondition{}, bad("If-None-Match only supports *")
+	}
+	all, err := wire.Conditions(c.r.Header, "")
+	return object.Precondition{IfMatch: all.IfMatch, IfNoneMatch: all.IfNoneMatch}, err
+}
+
+// attributes reads what a request says of the object that it makes.
+func (c *call) attributes() (backend.Attributes, error) {
+	a := backend.Attributes{Owner: c.owner, Headers: c.contentHeaders(), StorageClass: "STANDARD"}
+	var err error
+	if a.ContentType, err = c.contentType(); err != nil {
+		return a, err
+	}
+	if a.Expires, err = c.deleteAt(); err != nil {
+		return a, err
+	}
+	a.Meta, err = c.objectMeta(nil)
+	return a, err
+}
+
+func (c *call) contentHeaders() object.Headers {
+	return object.Headers{
+		ContentEncoding:    c.h("Content-Encoding"),
+		ContentLanguage:    c.h("Content-Language"),
+		ContentDisposition: c.h("Content-Disposition"),
+		CacheControl:       c.h("Cache-Control"),
+		Expires:            c.h("Expires"),
+	}
+}
+
+// contentType is the type that the request gives, or that the name suggests.
+func (c *call) contentType() (string, error) {
+	given := c.h("Content-Type")
+	switch {
+	case !utf8.ValidString(given):
+		return "", bad("Content-Type must be valid UTF-8")
+	case strings.Contains(strings.ToLower(given), ";swift_") || strings.Contains(strings.ToLower(given), "; swift_"):
+		return "", bad("Invalid Content-Type, swift_* is not a valid parameter name.")
+	}
+	if given == "" || flag(c.h("X-Detect-Content-Type")) {
+		return typeByName(string(c.name)), nil
+	}
+	return given, nil
+}
+
+func typeByName(name string) string {
+	kind := mime.TypeByExtension(path.Ext(name))
+	if kind == "" {
+		return defaultType
+	}
+	kind, _, _ = strings.Cut(kind, ";") // the table guesses a character set, which we do not know
+	return kind
+}
+
+// objectMeta is the metadata that the request gives, beside what old has in the domains of other doors.
+func (c *call) objectMeta(old map[object.Domain]map[string]string) (map[object.Domain]map[string]string, error) {
+	given, err := c.metadata("X-Object-Meta-")
+	if err != nil {
+		return nil, err
+	}
+	m := map[object.Domain]map[string]string{}
+	for domain, values := range old {
+		if domain != object.UserMeta && domain != object.SwiftMeta {
+			m[domain] = values
+		}
+	}
+	for name, value := range given {
+		if value == "" {
+			continue // Swift keeps no empty values
+		}
+		if m[object.UserMeta] == nil {
+			m[object.UserMeta] = map[string]string{}
+		}
+		m[object.UserMeta][name] = value
+	}
+	if tag := c.h("X-Robots-Tag"); tag != "" {
+		m[object.SwiftMeta] = map[string]string{robotsTag: tag}
+	}
+	return m, nil
+}
+
+// deleteAt reads X-Delete-After and X-Delete-At; the former wins. Zero: never.
+func (c *call) deleteAt() (time.Time, error) {
+	now := c.started
+	if text := c.h("X-Delete-After"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		switch {
+		case err != nil || n > 1<<40:
+			return time.Time{}, bad("Non-integer X-Delete-After")
+		case n <= 0:
+			return time.Time{}, bad("X-Delete-After in past")
+		}
+		return time.Unix(now.Unix()+n, 0).UTC(), nil
+	}
+	text := c.h("X-Delete-At")
+	if text == "" {
+		return time.Time{}, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil || n > 1<<40:
+		return time.Time{}, bad("Non-integer X-Delete-At")
+	case n <= now.Unix():
+		return time.Time{}, bad("X-Delete-At in past")
+	}
+	return time.Unix(n, 0).UTC(), nil
+}
+
+// postObject replaces an object's metadata and keeps its content.
+func postObject(ctx context.Context, c *call) (*reply, error) {
+	at, err := c.deleteAt()
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.door.b.Revise(ctx, c.caller, c.ref(), c.name, func(v *object.Version, a *backend.Attributes) error {
+		redirect := a.Headers.WebsiteRedirect // S3's, and no header of Swift
+		a.Headers = c.contentHeaders()
+		a.Headers.WebsiteRedirect = redirect
+		a.Expires = at
+		if c.h("Content-Type") != "" {
+			var err error
+			if a.ContentType, err = c.contentType(); err != nil {
+				return err
+			}
+		}
+		var err error
+		a.Meta, err = c.objectMeta(v.Meta)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.accepted(), nil
+}

@@ -1,0 +1,149 @@
+package swift
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"pithos/internal/door/wire"
+	"pithos/internal/errs"
+)
+
+// sink counts the bytes of an answer's body and sends the status with the first one.
+type sink struct {
+	w      http.ResponseWriter
+	n      int64
+	status int
+	begun  bool
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	if !s.begun {
+		s.begun = true
+		s.w.WriteHeader(s.status)
+	}
+	n, err := s.w.Write(p)
+	s.n += int64(n)
+	return n, err
+}
+
+// send writes the answer. Its error means that headers or a part of the body are out already and the connection must be cut.
+func (c *call) send(ctx context.Context, rep *reply) error {
+	c.finishHeaders(rep)
+	c.w.status = rep.status
+	if rep.stream == nil {
+		c.w.begun = true
+		c.w.w.WriteHeader(rep.status)
+		if len(rep.body) == 0 || c.r.Method == http.MethodHead {
+			return nil
+		}
+		_, err := c.w.Write(rep.body)
+		return err
+	}
+	err := rep.stream(ctx, &c.w)
+	switch {
+	case err != nil && !c.w.begun:
+		// The first block is checked before its first byte is written, so a damaged object still gets a proper answer.
+		*rep = *c.refuse(err)
+		return c.send(ctx, rep)
+	case err != nil:
+		return err
+	case !c.w.begun:
+		c.w.begun = true
+		c.w.w.WriteHeader(rep.status)
+	}
+	if c.w.n != rep.length {
+		return errs.E("swift.send", errs.Internal, errs.Object, string(c.name)).Because("", "stream ended after "+strconv.FormatInt(c.w.n, 10)+" bytes")
+	}
+	return nil
+}
+
+// finishHeaders sets what every answer has.
+func (c *call) finishHeaders(rep *reply) {
+	wire.SetTransaction(c.out, c.id)
+	if rep.status >= http.StatusBadRequest {
+		c.drain()
+	}
+	switch {
+	case rep.stream != nil:
+		c.setInt("Content-Length", rep.length)
+	case c.r.Method == http.MethodHead && c.out["Content-Length"] != nil:
+		// A HEAD handler told the length of the body that it does not send.
+	default:
+		c.setInt("Content-Length", int64(len(rep.body)))
+	}
+	if _, ok := c.out["Content-Type"]; !ok {
+		c.set("Content-Type", "text/html; charset=UTF-8")
+	}
+	if c.h("Connection") == "keep-alive" && c.out["Connection"] == nil {
+		c.set("Connection", "keep-alive") // Swift says it back, and its tests look
+	}
+}
+
+// refuse makes the answer to a failed call. What the handler had set so far is dropped.
+func (c *call) refuse(err error) *reply {
+	f := faultOf(c.hide(err))
+	if f.status == http.StatusForbidden && c.caller.Anonymous() {
+		f = refusal(http.StatusUnauthorized, f.msg).because(err)
+	}
+	clear(c.out)
+	for name, values := range f.header {
+		c.out[name] = values
+	}
+	switch f.status {
+	case http.StatusUnauthorized:
+		realm := "unknown"
+		if c.account != "" {
+			realm = url.PathEscape(c.account)
+		}
+		c.set("Www-Authenticate", `Swift realm="`+realm+`"`)
+	case http.StatusServiceUnavailable:
+		c.set("Retry-After", "1")
+	case statusClientLeft, http.StatusRequestTimeout:
+		c.set("Connection", "close")
+	}
+	rep := &reply{status: f.status}
+	if c.r.Method == http.MethodHead || f.status == http.StatusNotModified || f.status == http.StatusPreconditionFailed && f.msg == "" {
+		return rep
+	}
+	rep.body = page(f.status)
+	c.set("Content-Type", "text/html; charset=UTF-8")
+	if f.msg != "" {
+		rep.body = []byte(f.msg)
+		c.set("Content-Type", "text/plain")
+	}
+	return rep
+}
+
+// drainTime bounds how long the rest of a refused body is read.
+const drainTime = 10 * time.Second
+
+// drain reads what is left of a refused request's body, within bounds, because net/http cuts the connection when an answer is
+// ready while more than 256 KiB are unread, and the client then sees a broken pipe instead of the answer. A client that waits
+// for "100 Continue" sends nothing.
+func (c *call) drain() {
+	begun := c.body != nil && c.body.Count() > 0
+	if c.r.Body == nil || c.r.Body == http.NoBody || c.r.ContentLength == 0 || c.r.Header["Expect"] != nil && !begun {
+		return
+	}
+	if c.body != nil {
+		c.body.Release()
+	}
+	limit := int64(c.door.o.Limits.DrainBytes)
+	rc := http.NewResponseController(c.w.w)
+	if err := rc.SetReadDeadline(c.door.o.Clock.Now().Add(drainTime)); err != nil {
+		return
+	}
+	if c.r.ContentLength > limit {
+		c.set("Connection", "close")
+		return
+	}
+	if n, err := io.Copy(io.Discard, io.LimitReader(c.r.Body, limit)); err != nil || n == limit {
+		c.set("Connection", "close")
+		return
+	}
+	_ = rc.SetReadDeadline(time.Time{}) // it worked above
+}

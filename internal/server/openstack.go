@@ -1,0 +1,63 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"pithos/internal/backend"
+	"pithos/internal/door/identity"
+	"pithos/internal/door/swift"
+	"pithos/internal/door/wire"
+)
+
+// openstack makes the server of the OpenStack API, if it is to be served.
+func (s *service) openstack(base context.Context, b *backend.Backend) error {
+	cfg := s.o.Config
+	if cfg.OpenStack.Listen == "" {
+		return nil
+	}
+	secret, err := tokenKey(cfg.Data)
+	if err != nil {
+		return fmt.Errorf("the key of the OpenStack tokens: %w", err)
+	}
+	door := identity.New(b, identity.Options{Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("identity")})
+	objects := swift.New(b, swift.Options{
+		Who: door.Who, Version: s.o.Version, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("swift"),
+		Limits: swift.Limits{ObjectBytes: cfg.Limits.PutSize},
+		Pace:   wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
+	})
+	s.swiftIn = &gate{refuse: http.HandlerFunc(objects.Refuse), next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if identity.Serves(r.URL.Path) {
+			door.ServeHTTP(w, r)
+			return
+		}
+		objects.ServeHTTP(w, r)
+	})}
+	s.swift = s.httpServer(base, s.swiftIn, cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, http.DefaultMaxHeaderBytes)
+	return nil
+}
+
+// drain ends the servers of all doors together: what still runs is cut when the last of them has had its time. It reports whether every
+// handler has returned.
+func (s *service) drain(ctx, last context.Context, l io.Closer, cut context.CancelFunc) bool {
+	if s.swift == nil {
+		return drain(ctx, last, s.s3, l, s.gate, cut)
+	}
+	var waiting atomic.Int32
+	waiting.Store(2)
+	cutLast := func() {
+		if waiting.Add(-1) == 0 {
+			cut()
+		}
+	}
+	var swiftDone bool
+	var both sync.WaitGroup
+	both.Go(func() { swiftDone = drain(ctx, last, s.swift, s.swiftAt, s.swiftIn, cutLast) })
+	s3Done := drain(ctx, last, s.s3, l, s.gate, cutLast)
+	both.Wait()
+	return s3Done && swiftDone
+}
