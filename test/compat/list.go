@@ -11,11 +11,12 @@ type group struct {
 	name    string
 	core    bool
 	tests   []string          // file.py::name
+	alone   map[string]bool   // tests that no other may run beside
 	refused map[string]string // tests that contradict AWS's documentation, with the reference
 }
 
 // parseList reads s3-tests.txt: "== NAME" or "== NAME [core]" begins a group; "file.py::test" is a test in it; "refused file.py::test:
-// reference" one that is run and expected to fail. Lines that begin with # are comments.
+// reference" one that is run and expected to fail; "alone file.py::test" one that is run after the others. Lines that begin with # are comments.
 func parseList(text string) ([]group, error) {
 	var groups []group
 	seen := map[string]bool{}
@@ -28,7 +29,7 @@ func parseList(text string) ([]group, error) {
 		}
 		if name, ok := strings.CutPrefix(line, "== "); ok {
 			name, core := strings.CutSuffix(name, " [core]")
-			groups = append(groups, group{name: name, core: core, refused: map[string]string{}})
+			groups = append(groups, group{name: name, core: core, alone: map[string]bool{}, refused: map[string]string{}})
 			continue
 		}
 		if len(groups) == 0 {
@@ -42,6 +43,10 @@ func parseList(text string) ([]group, error) {
 				return nil, fmt.Errorf("line %d: a refused test needs a reference", number)
 			}
 			g.refused[test] = reference
+		}
+		if rest, ok := strings.CutPrefix(line, "alone "); ok {
+			test = rest
+			g.alone[test] = true
 		}
 		if !strings.Contains(test, ".py::") || seen[test] {
 			return nil, fmt.Errorf("line %d: %q is no test, or is listed twice", number, test)

@@ -45,11 +45,11 @@ func TestList(t *testing.T) {
 
 // TestListRefused wants a reference for a test that is refused, and each test once.
 func TestListRefused(t *testing.T) {
-	groups, err := parseList("== g [core]\na.py::one\nrefused a.py::two: API reference, PutObject\n")
+	groups, err := parseList("== g [core]\nalone a.py::one\nrefused a.py::two: API reference, PutObject\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !groups[0].core || len(groups[0].tests) != 2 || groups[0].refused["a.py::two"] != "API reference, PutObject" {
+	if !groups[0].core || len(groups[0].tests) != 2 || !groups[0].alone["a.py::one"] || groups[0].refused["a.py::two"] != "API reference, PutObject" {
 		t.Errorf("%+v", groups)
 	}
 	for _, bad := range []string{"a.py::one\n", "== g\nrefused a.py::one\n", "== g\na.py::one\na.py::one\n", "== g\nwords\n"} {

@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -87,7 +88,7 @@ func run(ctx context.Context, f flags) (failed int, err error) {
 		return 0, err
 	}
 	began := time.Now()
-	results, err := pytest(ctx, f, python, dir, s, groups)
+	results, err := runAll(ctx, f, python, dir, s, groups)
 	if f.keep {
 		if log, readErr := os.ReadFile(s.LogPath()); readErr == nil {
 			err = errors.Join(err, os.WriteFile(filepath.Join(dir, "server.log"), log, 0o600))
@@ -205,17 +206,42 @@ func suiteConfig(s *service.Service) (string, error) {
 	return b.String(), nil
 }
 
-// pytest runs the chosen tests and returns their results by name, "file.py::test".
-func pytest(ctx context.Context, f flags, python, dir string, s *service.Service, groups []group) (map[string]result, error) {
+// runAll runs the chosen tests, at first those that may run beside each other, and returns their results by name, "file.py::test".
+func runAll(ctx context.Context, f flags, python, dir string, s *service.Service, groups []group) (map[string]result, error) {
+	var together, alone []string
+	for _, g := range groups {
+		for _, name := range g.tests {
+			if g.alone[name] {
+				alone = append(alone, name)
+			} else {
+				together = append(together, name)
+			}
+		}
+	}
+	results := map[string]result{}
+	for _, names := range [][]string{together, alone} {
+		if len(names) == 0 {
+			continue
+		}
+		part, err := pytest(ctx, f, python, dir, s, names)
+		if err != nil {
+			return results, err
+		}
+		maps.Copy(results, part)
+		f.processes = 0
+	}
+	return results, nil
+}
+
+// pytest runs tests by name.
+func pytest(ctx context.Context, f flags, python, dir string, s *service.Service, tests []string) (map[string]result, error) {
 	config, err := suiteConfig(s)
 	if err != nil {
 		return nil, err
 	}
 	var names strings.Builder
-	for _, g := range groups {
-		for _, name := range g.tests {
-			fmt.Fprintf(&names, "s3tests/functional/%s\n", name)
-		}
+	for _, name := range tests {
+		fmt.Fprintf(&names, "s3tests/functional/%s\n", name)
 	}
 	files := map[string]string{"suite.conf": config, "names": names.String()}
 	for name, text := range files {
@@ -235,7 +261,7 @@ func pytest(ctx context.Context, f flags, python, dir string, s *service.Service
 	cmd.Dir = f.suite
 	cmd.Env = append(os.Environ(), "S3TEST_CONF="+filepath.Join(dir, "suite.conf"), "PYTHONDONTWRITEBYTECODE=1",
 		"AWS_DEFAULT_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true")
-	out, err := os.Create(filepath.Join(dir, "pytest.log"))
+	out, err := os.OpenFile(filepath.Join(dir, "pytest.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
