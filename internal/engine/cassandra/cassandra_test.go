@@ -9,11 +9,17 @@ import (
 	"pithos/internal/engine/cassandra"
 	"pithos/internal/store/blob"
 	"pithos/internal/store/blob/blobtest"
+	"pithos/internal/store/bucket"
+	"pithos/internal/store/bucket/buckettest"
+	"pithos/internal/store/key"
+	"pithos/internal/store/key/keytest"
+	"pithos/internal/store/meta"
+	"pithos/internal/store/meta/metatest"
 )
 
-// connect opens a session on the cluster that PITHOS_TEST_CASSANDRA names and installs the schema in the keyspace. The test command
-// starts a node and sets the variable; a plain "go test ./..." without it skips.
-func connect(t *testing.T, sc cassandra.Schema, keyspace string) *cassandra.Session {
+// open opens a session on the cluster that PITHOS_TEST_CASSANDRA names. The test command starts a node and sets the variable; a
+// plain "go test ./..." without it skips.
+func open(t *testing.T, keyspace string) *cassandra.Session {
 	t.Helper()
 	hosts := os.Getenv("PITHOS_TEST_CASSANDRA")
 	if hosts == "" {
@@ -23,16 +29,66 @@ func connect(t *testing.T, sc cassandra.Schema, keyspace string) *cassandra.Sess
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cassandra.InstallSchema(t.Context(), s, sc, os.Getenv("PITHOS_TEST_CASSANDRA_REPLICATION")); err != nil {
-		t.Fatal(err)
-	}
 	return s
 }
 
+// install installs the schema in the keyspace, once for all subtests: a look at the schema of a cluster is slow.
+func install(t *testing.T, sc cassandra.Schema, keyspace string) {
+	t.Helper()
+	s := open(t, keyspace)
+	defer s.Close()
+	if err := cassandra.InstallSchema(t.Context(), s, sc, os.Getenv("PITHOS_TEST_CASSANDRA_REPLICATION")); err != nil {
+		t.Fatal(err)
+	}
+	if err := cassandra.CheckSchema(t.Context(), s, sc); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestBlobs(t *testing.T) {
+	install(t, cassandra.BlobSchema(), "test_blobs")
 	blobtest.Run(t, func(t *testing.T) blob.Store {
-		b := cassandra.NewBlobs(connect(t, cassandra.BlobSchema(), "test_blobs"), clock.System{})
+		b := cassandra.NewBlobs(open(t, "test_blobs"), clock.System{})
 		t.Cleanup(func() { _ = b.Close() })
 		return b
 	}, blobtest.Options{Slow: true})
+}
+
+func TestBuckets(t *testing.T) {
+	install(t, cassandra.BucketSchema(), "test_buckets")
+	opened := func(t *testing.T) bucket.Store {
+		b := cassandra.NewBuckets(open(t, "test_buckets"), clock.System{})
+		t.Cleanup(func() { _ = b.Close() })
+		return b
+	}
+	buckettest.Run(t, opened, buckettest.Options{Slow: true, Reopen: func(t *testing.T, s bucket.Store) bucket.Store {
+		_ = s.Close()
+		return opened(t)
+	}})
+}
+
+func TestKeys(t *testing.T) {
+	install(t, cassandra.KeySchema(), "test_keys")
+	opened := func(t *testing.T) key.Store {
+		k := cassandra.NewKeys(open(t, "test_keys"))
+		t.Cleanup(func() { _ = k.Close() })
+		return k
+	}
+	keytest.Run(t, opened, keytest.Options{Slow: true, Reopen: func(t *testing.T, s key.Store) key.Store {
+		_ = s.Close()
+		return opened(t)
+	}})
+}
+
+func TestMeta(t *testing.T) {
+	install(t, cassandra.MetaSchema(), "test_meta")
+	opened := func(t *testing.T) meta.Store {
+		m := cassandra.NewMeta(open(t, "test_meta"), clock.System{})
+		t.Cleanup(func() { _ = m.Close() })
+		return m
+	}
+	metatest.Run(t, opened, metatest.Options{Slow: true, Names: 300, Reopen: func(t *testing.T, s meta.Store) meta.Store {
+		_ = s.Close()
+		return opened(t)
+	}})
 }

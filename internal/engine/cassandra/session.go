@@ -70,7 +70,7 @@ func Connect(c Config) (*Session, error) {
 	if c.Datacenter != "" {
 		near = gocql.DCAwareRoundRobinPolicy(c.Datacenter)
 	}
-	cluster.PoolConfig.HostSelectionPolicy = gocql.TokenAwareHostPolicy(near, gocql.ShuffleReplicas())
+	cluster.PoolConfig.HostSelectionPolicy = roundTwice{gocql.TokenAwareHostPolicy(near, gocql.ShuffleReplicas())}
 	session, err := cluster.CreateSession()
 	if err != nil {
 		return nil, errs.Wrap(op, errs.Busy, err)
@@ -169,6 +169,55 @@ func (s *Session) one(ctx context.Context, st statement, args []any, dest ...any
 	return err == nil, err
 }
 
+// rows calls scan until it reports false, over the rows of a read of one partition; a first page that could not be asked for is
+// asked for again.
+func (s *Session) rows(ctx context.Context, st statement, args []any, page int, scan func(*gocql.Iter) bool) error {
+	var late error
+	err := s.insist(ctx, func() error {
+		iter := s.query(st, args...).PageSize(page).IterContext(ctx)
+		started := false
+		for scan(iter) {
+			started = true
+		}
+		err := iter.Close()
+		if started { // what was scanned must not be scanned again
+			late, err = err, nil
+		}
+		return err
+	})
+	if err == nil {
+		err = late
+	}
+	return err
+}
+
+// step is one statement of a conditional batch.
+type step struct {
+	st   statement
+	args []any
+}
+
+// casBatch applies the steps, which are in one partition, if the conditions among them hold. When the outcome is unknown, the error
+// is one for which unknown reports true.
+func (s *Session) casBatch(ctx context.Context, level gocql.Consistency, steps ...step) (bool, error) {
+	b := s.cql.Batch(gocql.LoggedBatch).Consistency(gocql.LocalQuorum).SerialConsistency(level).RetryPolicy(noRetry{})
+	for _, st := range steps {
+		b = b.Query(st.st.text(s), st.args...)
+	}
+	var applied bool
+	err := s.insist(ctx, func() error {
+		ok, iter, err := b.MapExecCASContext(ctx, map[string]any{})
+		applied = ok
+		if iter != nil {
+			if cerr := iter.Close(); err == nil {
+				err = cerr
+			}
+		}
+		return err
+	})
+	return applied, err
+}
+
 // serially reads one row at serial consistency: it finishes or fences a lightweight transaction in flight first.
 func (s *Session) serially(ctx context.Context, st statement, level gocql.Consistency, args []any, dest ...any) (found bool, err error) {
 	err = s.insist(ctx, func() error {
@@ -203,6 +252,22 @@ func (s *Session) cas(ctx context.Context, st statement, level gocql.Consistency
 		return false, errs.Wrap("cassandra.cas", errs.Ambiguous, err)
 	}
 	return applied, nil
+}
+
+// roundTwice offers the hosts of a policy twice. A second, speculative try takes its host from the same round as the first; on a cluster
+// with as many hosts as tries it finds none left, and the driver gives that as the answer although the first is still under way.
+type roundTwice struct{ gocql.HostSelectionPolicy }
+
+func (p roundTwice) Pick(q gocql.ExecutableStatement) gocql.NextHost {
+	next, again := p.HostSelectionPolicy.Pick(q), true
+	return func() gocql.SelectedHost {
+		h := next()
+		if h == nil && again {
+			next, again = p.HostSelectionPolicy.Pick(q), false
+			h = next()
+		}
+		return h
+	}
 }
 
 // noRetry keeps the driver from sending a lightweight transaction twice: its outcome is settled, not repeated.

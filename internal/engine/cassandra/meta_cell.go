@@ -1,0 +1,286 @@
+package cassandra
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
+
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/store/meta"
+)
+
+// cellKey names a cell: that of a name (upload "") or of a multipart upload.
+type cellKey struct {
+	container naming.ContainerID
+	name      naming.ObjectName
+	upload    string
+}
+
+func (k cellKey) args() []any { return []any{gocql.UUID(k.container), []byte(k.name), k.upload} }
+
+func (k cellKey) with(more ...any) []any { return append(more, k.args()...) }
+
+// row is a row of a cell: a version (seq is its id) or a part (seq is its number), and the change that made it.
+type row struct {
+	seq   int64
+	rec   []byte
+	namer gocql.UUID
+}
+
+// cell is a cell as read: its static columns and its greatest row.
+type cell struct {
+	gen     *int64 // nil: there never was a change
+	recent  [][]byte
+	head    []byte // of an upload
+	nullseq *int64 // the null version
+	rows    int
+	first   *row
+}
+
+// generation is the cell's, 0 before the first change.
+func (c *cell) generation() int64 {
+	if c.gen == nil {
+		return 0
+	}
+	return *c.gen
+}
+
+var (
+	getCell   = statement{`SELECT gen, recent, head, nullseq, rows, seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? LIMIT 1`, pointRead, gocql.LocalQuorum}
+	getRow    = statement{`SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq = ?`, pointRead, gocql.LocalQuorum}
+	listRows  = statement{`SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq <= ?`, sliceRead, gocql.LocalQuorum}
+	firstRow  = statement{`SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq <= ? LIMIT 1`, sliceRead, gocql.LocalQuorum}
+	listParts = statement{`SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq > ? ORDER BY seq ASC`, sliceRead, gocql.LocalQuorum}
+	setCell   = statement{`UPDATE %k.cell SET gen = ?, recent = ?, head = ?, nullseq = ?, rows = ? WHERE container = ? AND name = ? AND upload = ? IF gen = ?`, casWrite, gocql.LocalQuorum}
+	putRow    = statement{`INSERT INTO %k.cell (rec, namer, container, name, upload, seq) VALUES (?, ?, ?, ?, ?, ?)`, casWrite, gocql.LocalQuorum}
+	dropRow   = statement{`DELETE FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq = ?`, casWrite, gocql.LocalQuorum}
+	raiseCell = statement{`UPDATE %k.cell SET gen = ? WHERE container = ? AND name = ? AND upload = ? IF gen = ?`, casWrite, gocql.LocalQuorum}
+	// Rows of a closed upload are never written again, so the greatest of timestamps hides them for good.
+	dropParts = statement{`DELETE FROM %k.cell USING TIMESTAMP 9007199254740991 WHERE container = ? AND name = ? AND upload = ? AND seq >= 0`, plainWrite, gocql.LocalQuorum}
+)
+
+func (m *Meta) cell(ctx context.Context, k cellKey, level gocql.Consistency) (*cell, error) {
+	var c cell
+	var r row
+	var seq *int64
+	_, err := m.s.serially(ctx, getCell, level, k.args(), &c.gen, &c.recent, &c.head, &c.nullseq, &c.rows, &seq, &r.rec, &r.namer)
+	if seq != nil {
+		r.seq = *seq
+		c.first = &r
+	}
+	return &c, err
+}
+
+// rowOf finds a row, nil when there is none.
+func (m *Meta) rowOf(ctx context.Context, st statement, k cellKey, seq int64) (*row, error) {
+	var r row
+	found, err := m.s.one(ctx, st, append(k.args(), seq), &r.seq, &r.rec, &r.namer)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &r, nil
+}
+
+// fence raises the generation of a cell, so that no change that read it before can still be applied. A change that raised it meanwhile
+// serves as well.
+func (m *Meta) fence(ctx context.Context, k cellKey) error {
+	for n := range attempts {
+		c, err := m.cell(ctx, k, m.s.serial)
+		if err != nil {
+			return err
+		}
+		_, err = m.s.casBatch(ctx, m.s.serial, step{raiseCell, append(k.with(c.generation()+1), c.gen)})
+		if err == nil || !unknown(err) {
+			return err
+		}
+		if err := pause(ctx, n); err != nil {
+			return err
+		}
+	}
+	return errs.E("cassandra.Meta.fence", errs.Busy, errs.Object, string(k.name))
+}
+
+// mutation is what a change does to its cell.
+type mutation struct {
+	head    []byte
+	nullseq *int64
+	rows    int
+	put     []row
+	drop    []int64
+	least   int64 // the generation becomes at least this
+	effects effects
+}
+
+// keep is a mutation that leaves the cell as it is.
+func (c *cell) keep() *mutation { return &mutation{head: c.head, nullseq: c.nullseq, rows: c.rows} }
+
+// change is one change of a cell.
+type change struct {
+	cellKey
+	id       gocql.UUID   // of this change alone
+	puts     bool         // refused when the container is sealed
+	note     note         // what must be undone when it does not come to pass
+	begun    int64        // when, in microseconds: the place of its redo row in the index
+	prepared bool         // there is something to undo
+	used     *int64       // the intent that naming the holder used up
+	reserved []meta.Usage // under quotas, the last one holds
+}
+
+func newChange(k cellKey, puts bool, n note) *change {
+	return &change{cellKey: k, id: gocql.MustRandomUUID(), puts: puts, note: n}
+}
+
+// recentKept is how many changes a cell remembers, so that one whose answer was lost can be told from one that failed.
+const recentKept = 8
+
+// apply makes the change that decide tells of the cell. decide may be called several times; an error of it, or nil for nothing to do, ends
+// the change, and what was prepared for it is undone.
+func (m *Meta) apply(ctx context.Context, ch *change, decide func(c *cell) (*mutation, error)) error {
+	const op = "cassandra.Meta.apply"
+	err := m.begin(ctx, ch)
+	if err == nil {
+		var over bool
+		if over, err = m.attempt(ctx, ch, decide); over {
+			return fail(op, err)
+		}
+	}
+	// It did not come to pass and never will. What fails here is done by whoever settles the redo row.
+	ctx = context.WithoutCancel(ctx)
+	if ch.prepared {
+		if uerr := m.undo(ctx, ch.cellKey, ch.id, ch.note, ch.used); uerr != nil {
+			return fail(op, errors.Join(err, uerr))
+		}
+	}
+	if eerr := m.end(ctx, ch.cellKey, ch.id, ch.begun); eerr != nil && err == nil {
+		err = eerr
+	}
+	return fail(op, err)
+}
+
+// attempt tries until the change is applied or certainly not. over is true when it was applied, or may have been.
+func (m *Meta) attempt(ctx context.Context, ch *change, decide func(c *cell) (*mutation, error)) (over bool, err error) {
+	const op = "cassandra.Meta.apply"
+	level := gocql.LocalQuorum
+	for n := range attempts {
+		c, err := m.cell(ctx, ch.cellKey, level)
+		if err != nil {
+			return false, err
+		}
+		others, err := m.look(ctx, ch)
+		if err != nil {
+			return false, err
+		}
+		mut, err := decide(c)
+		if err != nil || mut == nil {
+			return false, err
+		}
+		applied, known, err := m.tryChange(ctx, ch, c, mut, others)
+		switch {
+		case err != nil && !known:
+			return true, errs.Wrap(op, errs.Ambiguous, err)
+		case err != nil:
+			return false, err
+		case applied:
+			if err := m.finish(ctx, ch, mut.effects); err != nil {
+				return true, errs.Wrap(op, errs.Ambiguous, err)
+			}
+			return true, nil
+		}
+		level = m.s.serial
+		if err := pause(ctx, n); err != nil {
+			return false, err
+		}
+	}
+	return false, errs.E(op, errs.Busy, errs.Object, string(ch.name))
+}
+
+// tryChange applies a mutation to the cell as read, and finds out what became of it.
+func (m *Meta) tryChange(ctx context.Context, ch *change, c *cell, mut *mutation, others []redo) (applied, known bool, err error) {
+	gen := max(c.generation()+1, mut.least)
+	mut.effects.ID, mut.effects.Gen = ch.id, gen
+	recent, err := m.remember(ctx, ch.cellKey, c, mut.effects, others)
+	if err != nil {
+		return false, true, err
+	}
+	steps := []step{{setCell, append(ch.with(gen, recent, mut.head, mut.nullseq, mut.rows), c.gen)}}
+	for _, r := range mut.put {
+		steps = append(steps, step{putRow, append(ch.with(r.rec, r.namer), r.seq)})
+	}
+	for _, seq := range mut.drop {
+		steps = append(steps, step{dropRow, append(ch.args(), seq)})
+	}
+	applied, err = m.s.casBatch(ctx, m.s.serial, steps...)
+	if err == nil || !unknown(err) {
+		return applied, true, err
+	}
+	// A serial read finishes or fences the round in flight.
+	now, rerr := m.cell(context.WithoutCancel(ctx), ch.cellKey, m.s.serial)
+	switch {
+	case rerr != nil:
+		return false, false, err
+	case now.remembers(ch.id) != nil:
+		return true, true, nil
+	case now.generation() == c.generation(), len(now.recent) < recentKept, now.remembersAny(recent[1:]):
+		return false, true, nil // nothing was pushed out since
+	}
+	return false, false, err
+}
+
+// remember is the list of recent changes with this one added. Of the others only the ids are kept, but for those whose redo row still stands; one
+// of these is brought to an end before it is pushed out.
+func (m *Meta) remember(ctx context.Context, k cellKey, c *cell, e effects, others []redo) ([][]byte, error) {
+	raw, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	list := [][]byte{raw}
+	for i, old := range c.recent {
+		id := changeOf(old)
+		open := slices.ContainsFunc(others, func(r redo) bool { return r.id == id })
+		switch {
+		case i < recentKept-1 && open:
+			list = append(list, old)
+		case i < recentKept-1:
+			list = append(list, id[:])
+		case open:
+			var e effects
+			if err := json.Unmarshal(old, &e); err != nil {
+				return nil, errs.Wrap("cassandra.Meta.remember", errs.Corrupt, err)
+			}
+			if err := m.bring(ctx, k, e); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return list, nil
+}
+
+// changeOf is the id of a remembered change: 16 bytes are the id alone.
+func changeOf(raw []byte) (id gocql.UUID) {
+	if len(raw) == len(id) {
+		copy(id[:], raw)
+		return id
+	}
+	var e struct{ ID gocql.UUID }
+	_ = json.Unmarshal(raw, &e) // what cannot be read is nobody's
+	return e.ID
+}
+
+// remembers finds a recent change, nil when it is not remembered.
+func (c *cell) remembers(id gocql.UUID) []byte {
+	for _, raw := range c.recent {
+		if changeOf(raw) == id {
+			return raw
+		}
+	}
+	return nil
+}
+
+// remembersAny reports whether a change of the list is remembered, which an earlier one would be too.
+func (c *cell) remembersAny(list [][]byte) bool {
+	return slices.ContainsFunc(list, func(raw []byte) bool { return c.remembers(changeOf(raw)) != nil })
+}

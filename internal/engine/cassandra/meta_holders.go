@@ -1,0 +1,338 @@
+package cassandra
+
+import (
+	"context"
+	"time"
+
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
+
+	"pithos/internal/block"
+	"pithos/internal/errs"
+	"pithos/internal/store/meta"
+)
+
+// A holder is a partition under LWT: its intent, how many names it has, and a row for each name, that is the id of the change that named
+// it. So naming and unnaming may be repeated. A holder without intent and names is dead; the index of the dead
+// is written before that and checked against the holder when it is read.
+var (
+	getHolderState = statement{`SELECT rev, intent, names, died, slot FROM %k.holder WHERE holder = ? LIMIT 1`, pointRead, gocql.LocalQuorum}
+	getNamer       = statement{`SELECT namer FROM %k.holder WHERE holder = ? AND namer = ?`, pointRead, gocql.LocalQuorum}
+	setHolderState = statement{`UPDATE %k.holder SET rev = ?, intent = ?, names = ?, died = ?, slot = ? WHERE holder = ? IF rev = ?`, casWrite, gocql.LocalQuorum}
+	addNamer       = statement{`INSERT INTO %k.holder (holder, namer) VALUES (?, ?)`, casWrite, gocql.LocalQuorum}
+	dropNamer      = statement{`DELETE FROM %k.holder WHERE holder = ? AND namer = ?`, casWrite, gocql.LocalQuorum}
+	dropHolderCell = statement{`UPDATE %k.holder SET rev = null, intent = null, names = null, died = null, slot = null WHERE holder = ? IF rev = ?`, casWrite, gocql.LocalQuorum}
+)
+
+// life is the state of a holder.
+type life struct {
+	rev    *int64 // nil: unknown
+	intent *int64 // when it expires; nil: there is none
+	names  int
+	died   int64 // when it is dead
+	slot   int64 // of the index of the dead
+}
+
+func (l life) alive() bool { return l.rev != nil && (l.intent != nil || l.names > 0) }
+func (l life) dead() bool  { return l.rev != nil && !l.alive() }
+
+func (m *Meta) lifeOf(ctx context.Context, h block.Holder, level gocql.Consistency) (life, error) {
+	var l life
+	_, err := m.s.serially(ctx, getHolderState, level, []any{gocql.UUID(h)}, &l.rev, &l.intent, &l.names, &l.died, &l.slot)
+	return l, err
+}
+
+func (m *Meta) isNamed(ctx context.Context, h block.Holder, namer gocql.UUID, level gocql.Consistency) (bool, error) {
+	var found gocql.UUID
+	return m.s.serially(ctx, getNamer, level, []any{gocql.UUID(h), namer}, &found)
+}
+
+// alter changes a holder: fn is given its state and changes it, gives rows to write with it, or reports false when there is nothing to
+// do. It is called again after each lost attempt, with the state read serially.
+func (m *Meta) alter(ctx context.Context, h block.Holder, fn func(l *life, level gocql.Consistency) (rows []step, change bool, err error)) error {
+	const op = "cassandra.Meta.holder"
+	level := gocql.LocalQuorum
+	for n := range attempts {
+		l, err := m.lifeOf(ctx, h, level)
+		if err != nil {
+			return fail(op, err)
+		}
+		before := l
+		rows, change, err := fn(&l, level)
+		if err != nil || !change {
+			return fail(op, err)
+		}
+		if !l.alive() { // it dies now: list it first
+			l.slot = slotAt(m.clock.Now().UnixMicro())
+			if err := m.indexIn(ctx, timedDead, timedRow{l.slot, l.died, h[:], nil}); err != nil {
+				return fail(op, err)
+			}
+		}
+		rev := int64(1)
+		if before.rev != nil {
+			rev = *before.rev + 1
+		}
+		steps := append([]step{{setHolderState, []any{rev, l.intent, l.names, l.died, l.slot, gocql.UUID(h), before.rev}}}, rows...)
+		applied, err := m.s.casBatch(ctx, m.s.serial, steps...)
+		if err == nil && applied {
+			return nil
+		}
+		if err != nil && !unknown(err) {
+			return fail(op, err)
+		}
+		level = m.s.serial
+		if err := pause(ctx, n); err != nil {
+			return fail(op, err)
+		}
+	}
+	return errs.E(op, errs.Busy, errs.Holder, h.String())
+}
+
+func unnamable(h block.Holder) error {
+	return errs.E("cassandra.Meta.holder", errs.Conflict, errs.Holder, h.String())
+}
+
+// name records that a change names h and uses up its intent, which is given back so that restore can put it back.
+func (m *Meta) name(ctx context.Context, h block.Holder, namer gocql.UUID) (used *int64, err error) {
+	if h.IsZero() {
+		return nil, nil
+	}
+	err = m.alter(ctx, h, func(l *life, level gocql.Consistency) ([]step, bool, error) {
+		if level != gocql.LocalQuorum { // an earlier attempt may have done it
+			if named, err := m.isNamed(ctx, h, namer, level); err != nil || named {
+				return nil, false, err
+			}
+		}
+		if !l.alive() {
+			return nil, false, unnamable(h)
+		}
+		used, l.intent = l.intent, nil
+		l.names++
+		return []step{{addNamer, []any{gocql.UUID(h), namer}}}, true, nil
+	})
+	return used, err
+}
+
+// unname takes a name away. A holder whose last it was gets the intent back that it had (restore), or dies at the time given.
+func (m *Meta) unname(ctx context.Context, h block.Holder, namer gocql.UUID, died int64, restore *int64) error {
+	if h.IsZero() {
+		return nil
+	}
+	return m.alter(ctx, h, func(l *life, level gocql.Consistency) ([]step, bool, error) {
+		named, err := m.isNamed(ctx, h, namer, level)
+		if err != nil || !named {
+			return nil, false, err
+		}
+		l.names--
+		if l.intent == nil {
+			l.intent = restore
+		}
+		if !l.alive() {
+			l.died = died
+		}
+		return []step{{dropNamer, []any{gocql.UUID(h), namer}}}, true, nil
+	})
+}
+
+// Intend records that a holder is about to hold blocks; see meta.Holders. Leases and other intents are the same here: no process is alone.
+func (m *Meta) Intend(ctx context.Context, h block.Holder, in meta.Intent) error {
+	at := in.Expires.UnixMicro()
+	if err := m.index(ctx, timedIntent, at, h[:], nil); err != nil {
+		return fail("cassandra.Meta.Intend", err)
+	}
+	return m.alter(ctx, h, func(l *life, _ gocql.Consistency) ([]step, bool, error) {
+		switch {
+		case l.rev != nil && l.intent != nil:
+			return nil, false, nil
+		case l.rev != nil:
+			return nil, false, unnamable(h) // it was used before: a mistake of the caller
+		}
+		l.intent = &at
+		return nil, true, nil
+	})
+}
+
+// Extend gives an intent more time; see meta.Holders.
+func (m *Meta) Extend(ctx context.Context, h block.Holder, expires time.Time) error {
+	at := expires.UnixMicro()
+	if l, err := m.lifeOf(ctx, h, gocql.LocalQuorum); err == nil && l.intent == nil {
+		return unnamable(h)
+	}
+	if err := m.index(ctx, timedIntent, at, h[:], nil); err != nil {
+		return fail("cassandra.Meta.Extend", err)
+	}
+	return m.alter(ctx, h, func(l *life, _ gocql.Consistency) ([]step, bool, error) {
+		if l.intent == nil {
+			return nil, false, unnamable(h)
+		}
+		if *l.intent >= at {
+			return nil, false, nil
+		}
+		l.intent = &at
+		return nil, true, nil
+	})
+}
+
+// zeroDeath is the time of death of those who have no readers.
+func zeroDeath() int64 { return time.Time{}.UnixMicro() }
+
+// Abandon gives up an intent; see meta.Holders.
+func (m *Meta) Abandon(ctx context.Context, h block.Holder) error {
+	if h.IsZero() {
+		return nil
+	}
+	var used *int64
+	err := m.alter(ctx, h, func(l *life, _ gocql.Consistency) ([]step, bool, error) {
+		if l.rev != nil && l.intent == nil {
+			return nil, false, nil
+		}
+		used, l.intent = l.intent, nil
+		if !l.alive() {
+			l.died = zeroDeath()
+		}
+		return nil, true, nil
+	})
+	if err != nil {
+		return err
+	}
+	return fail("cassandra.Meta.Abandon", m.unintend(ctx, h, used))
+}
+
+// unintend takes a used intent out of the index. Reap would do it too, when it expires.
+func (m *Meta) unintend(ctx context.Context, h block.Holder, used *int64) error {
+	if used == nil {
+		return nil
+	}
+	return m.unindex(ctx, timedIntent, *used, h[:])
+}
+
+// Reap makes expired intents dead and forgets old completions; see meta.Holders. It also settles the changes that others left behind.
+func (m *Meta) Reap(ctx context.Context, now time.Time, limit int) (int, error) {
+	const op = "cassandra.Meta.Reap"
+	if err := m.settleOld(ctx); err != nil {
+		return 0, fail(op, err)
+	}
+	if err := m.forgetCompletions(ctx, now); err != nil {
+		return 0, fail(op, err)
+	}
+	reaped := 0
+	until := now.UnixMicro()
+	err := m.walkTimed(ctx, timedIntent, upTo(until), func(r timedRow) (bool, error) {
+		if reaped >= limit {
+			return false, nil
+		}
+		var h block.Holder
+		copy(h[:], r.id)
+		killed := false
+		err := m.alter(ctx, h, func(l *life, _ gocql.Consistency) ([]step, bool, error) {
+			killed = false
+			// An intent that is listed and not there yet is fenced too: its writer finds a holder that was used before.
+			if l.rev != nil && (l.intent == nil || *l.intent > until) {
+				return nil, false, nil
+			}
+			killed = true
+			l.intent = nil
+			if !l.alive() {
+				l.died = zeroDeath()
+			}
+			return nil, true, nil
+		})
+		if err != nil {
+			return false, err
+		}
+		if killed {
+			reaped++
+		}
+		return true, m.unindexIn(ctx, timedIntent, r)
+	})
+	return reaped, fail(op, err)
+}
+
+// upTo is all of an index up to a time.
+func upTo(at int64) span { return span{0, slotAt(at), -1 << 63, at} }
+
+// Dead lists holders that died at or before a time; see meta.Holders.
+func (m *Meta) Dead(ctx context.Context, until time.Time, limit int) ([]block.Holder, error) {
+	const op = "cassandra.Meta.Dead"
+	var rows []timedRow
+	in := span{0, 1<<63 - 1, -1 << 63, until.UnixMicro()}
+	var dead []block.Holder
+	err := m.walkTimed(ctx, timedDead, in, func(r timedRow) (bool, error) {
+		rows = append(rows, r)
+		if len(rows) < min(deadAtOnce, limit) {
+			return true, nil
+		}
+		err := m.checkDead(ctx, rows, limit, &dead)
+		rows = nil
+		return len(dead) < limit, err
+	})
+	if err == nil && len(dead) < limit {
+		err = m.checkDead(ctx, rows, limit, &dead)
+	}
+	return dead, fail(op, err)
+}
+
+const deadAtOnce = 64
+
+// checkDead adds those of the rows that tell the truth. A row of a holder that died otherwise, or was forgotten, goes.
+func (m *Meta) checkDead(ctx context.Context, rows []timedRow, limit int, dead *[]block.Holder) error {
+	lives := make([]life, len(rows))
+	g, gctx := limited(ctx)
+	for i, r := range rows {
+		g.Go(func() (err error) {
+			lives[i], err = m.lifeOf(gctx, block.Holder(r.id), gocql.LocalQuorum)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i, r := range rows {
+		l := lives[i]
+		switch {
+		case l.dead() && l.died == r.at && l.slot == r.slot:
+			if len(*dead) < limit {
+				*dead = append(*dead, block.Holder(r.id))
+			}
+		case l.dead():
+			if err := m.unindexIn(ctx, timedDead, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Forget removes dead holders; see meta.Holders.
+func (m *Meta) Forget(ctx context.Context, holders []block.Holder) error {
+	g, gctx := limited(ctx)
+	for _, h := range holders {
+		g.Go(func() error { return m.forget(gctx, h) })
+	}
+	return fail("cassandra.Meta.Forget", g.Wait())
+}
+
+func (m *Meta) forget(ctx context.Context, h block.Holder) error {
+	l, err := m.lifeOf(ctx, h, gocql.LocalQuorum)
+	if err != nil || !l.dead() {
+		return err
+	}
+	// What is dead stays so; only another Forget can be before this one.
+	if _, err := m.s.casBatch(ctx, m.s.serial, step{dropHolderCell, []any{gocql.UUID(h), *l.rev}}); err != nil {
+		return err
+	}
+	return m.unindexIn(ctx, timedDead, timedRow{slot: l.slot, at: l.died, id: h[:]})
+}
+
+// Alive tells which holders are intended or named; see meta.Holders.
+func (m *Meta) Alive(ctx context.Context, holders []block.Holder) ([]bool, error) {
+	alive := make([]bool, len(holders))
+	g, gctx := limited(ctx)
+	for i, h := range holders {
+		g.Go(func() error {
+			l, err := m.lifeOf(gctx, h, gocql.LocalQuorum)
+			alive[i] = l.alive()
+			return err
+		})
+	}
+	return alive, fail("cassandra.Meta.Alive", g.Wait())
+}

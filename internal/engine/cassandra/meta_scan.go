@@ -1,0 +1,268 @@
+package cassandra
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
+
+	"pithos/internal/naming"
+	"pithos/internal/object"
+	"pithos/internal/store/meta"
+)
+
+var (
+	listEntries = statement{`SELECT name, rec FROM %k.entry WHERE container = ? AND name >= ? LIMIT ?`, sliceRead, gocql.LocalQuorum}
+)
+
+const (
+	pageFirst    = 4    // names read after a seek: a walk with a delimiter needs few
+	pageMost     = 1000 // names read at once by a long walk
+	versionsPage = 100  // versions of a name read at once
+	redosAtOnce  = 200
+)
+
+// Scan walks a container in one view; see meta.Versions.
+func (m *Meta) Scan(_ context.Context, id naming.ContainerID, view meta.View) meta.Cursor {
+	return &cursor{m: m, container: id, view: view, size: pageFirst}
+}
+
+// cursor walks names page by page. A name with a redo row is taken from its cell, the others from their entries.
+type cursor struct {
+	m         *Meta
+	container naming.ContainerID
+	view      meta.View
+	pos       meta.Position // where Next goes on
+	size      int           // of the next page
+
+	names []listedName // read, and not passed yet
+	next  naming.ObjectName
+	read  bool // names holds all names from next back to the page's start
+	last  bool // there are no names behind the page
+
+	versions []*object.Summary // of one name, for ViewAll
+	of       naming.ObjectName
+	held     bool
+}
+
+// listedName is a name that has or may have versions, with its newest version as listed; nil: to be read from the cell.
+type listedName struct {
+	name naming.ObjectName
+	rec  []byte
+}
+
+// Seek moves the cursor.
+func (c *cursor) Seek(pos meta.Position) {
+	inside := c.read && len(c.names) > 0 && pos.Name >= c.names[0].name && pos.Name <= c.names[len(c.names)-1].name
+	c.pos = pos
+	c.versions, c.held = nil, false
+	if !inside {
+		c.names, c.read, c.size = nil, false, pageFirst
+	}
+}
+
+// Close ends the walk.
+func (c *cursor) Close() {}
+
+// Next returns the next entry.
+func (c *cursor) Next(ctx context.Context) (*object.Summary, error) {
+	const op = "cassandra.Cursor.Next"
+	for {
+		if c.held && c.of == c.pos.Name {
+			s, more, err := c.nextVersion(ctx)
+			if err != nil || s != nil {
+				return s, fail(op, err)
+			}
+			if !more {
+				c.held = false
+				c.pos = meta.Position{Name: c.pos.Name + "\x00"}
+			}
+			continue
+		}
+		n, err := c.nextName(ctx)
+		if err != nil || n == nil {
+			return nil, fail(op, err)
+		}
+		if n.name != c.pos.Name {
+			c.pos = meta.Position{Name: n.name}
+		}
+		if c.view.Kind == meta.ViewAll {
+			c.of, c.held, c.versions = n.name, true, nil
+			continue
+		}
+		s, err := c.entry(ctx, n)
+		if err != nil {
+			return nil, fail(op, err)
+		}
+		from := c.pos.ID
+		c.pos = meta.Position{Name: n.name + "\x00"}
+		if s != nil && (from == 0 || s.ID <= from) {
+			return s, nil
+		}
+	}
+}
+
+// nextName is the first name at or after the position, nil at the end.
+func (c *cursor) nextName(ctx context.Context) (*listedName, error) {
+	for {
+		i, _ := slices.BinarySearchFunc(c.names, c.pos.Name, func(n listedName, name naming.ObjectName) int {
+			return strings.Compare(string(n.name), string(name))
+		})
+		if c.read && i < len(c.names) {
+			return &c.names[i], nil
+		}
+		if c.read && c.last {
+			c.read = false // a later call looks again
+			return nil, nil
+		}
+		from := c.pos.Name
+		if c.read && c.next > from {
+			from = c.next
+		}
+		if err := c.fill(ctx, from); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// fill reads a page of names. Redo rows are read first: a change that is acknowledged has an entry before its redo row goes.
+func (c *cursor) fill(ctx context.Context, from naming.ObjectName) error {
+	redos, err := c.m.redosFrom(ctx, c.container, from, redosAtOnce)
+	if err != nil {
+		return err
+	}
+	var page []listedName
+	err = c.m.s.rows(ctx, listEntries, []any{gocql.UUID(c.container), []byte(from), c.size}, c.size, func(it *gocql.Iter) bool {
+		var name, rec []byte
+		ok := it.Scan(&name, &rec)
+		if ok {
+			page = append(page, listedName{naming.ObjectName(name), rec})
+		}
+		return ok
+	})
+	if err != nil {
+		return err
+	}
+	c.read, c.last = true, len(page) < c.size
+	end := naming.ObjectName("")
+	if !c.last {
+		end = page[len(page)-1].name
+	}
+	if len(redos) == redosAtOnce && (c.last || redos[len(redos)-1].name < end) {
+		end, c.last = redos[len(redos)-1].name, false
+		page = slices.DeleteFunc(page, func(n listedName) bool { return n.name > end })
+	}
+	for _, r := range redos {
+		if c.last || r.name <= end {
+			page = append(page, listedName{name: r.name})
+		}
+	}
+	slices.SortStableFunc(page, func(a, b listedName) int {
+		if d := strings.Compare(string(a.name), string(b.name)); d != 0 {
+			return d
+		}
+		return len(a.rec) - len(b.rec) // the one to be read from its cell first
+	})
+	c.names = slices.CompactFunc(page, func(a, b listedName) bool { return a.name == b.name })
+	c.next = end + "\x00"
+	c.size = min(c.size*4, pageMost)
+	return nil
+}
+
+// entry is what the view shows of a name, nil when nothing.
+func (c *cursor) entry(ctx context.Context, n *listedName) (*object.Summary, error) {
+	var s object.Summary
+	if c.view.Kind != meta.ViewAsOf && n.rec != nil {
+		if err := new(object.Decoder).Summary(n.rec, &s); err != nil {
+			return nil, err
+		}
+		s.Name, s.Latest = n.name, true
+	} else {
+		k := cellKey{container: c.container, name: n.name}
+		cl, err := c.m.cell(ctx, k, gocql.LocalQuorum)
+		if err != nil || cl.first == nil {
+			return nil, err
+		}
+		which := meta.Which{By: meta.Newest}
+		if c.view.Kind == meta.ViewAsOf {
+			which = meta.Which{By: meta.AsOf, At: c.view.At}
+		}
+		v, err := c.m.find(ctx, k, cl, which)
+		if err != nil || v == nil {
+			return nil, err
+		}
+		s = v.Summary
+		s.Latest = int64(v.ID) == cl.first.seq
+	}
+	if s.Visible() == (c.view.Kind == meta.ViewDeleted) {
+		return nil, nil
+	}
+	return &s, nil
+}
+
+// nextVersion is the next version of the name at the position. more is false when the name has no others.
+func (c *cursor) nextVersion(ctx context.Context) (s *object.Summary, more bool, err error) {
+	if len(c.versions) == 0 {
+		if err := c.fillVersions(ctx); err != nil {
+			return nil, false, err
+		}
+		if len(c.versions) == 0 {
+			return nil, false, nil
+		}
+	}
+	s, c.versions = c.versions[0], c.versions[1:]
+	if s.ID <= 1 {
+		c.held = false
+		c.pos = meta.Position{Name: s.Name + "\x00"}
+	} else {
+		c.pos.ID = s.ID - 1
+	}
+	return s, true, nil
+}
+
+// fillVersions reads versions of the name from the position on.
+func (c *cursor) fillVersions(ctx context.Context) error {
+	k := cellKey{container: c.container, name: c.of}
+	from := int64(math.MaxInt64)
+	if c.pos.ID != 0 {
+		from = seqOf(c.pos.ID)
+	}
+	var bad error
+	newest := int64(0)
+	err := c.m.s.rows(ctx, listRows, append(k.args(), from), versionsPage, func(it *gocql.Iter) bool {
+		var r row
+		if len(c.versions) == versionsPage || !it.Scan(&r.seq, &r.rec, &r.namer) {
+			return false
+		}
+		var v *stored
+		if v, bad = r.parse(c.of); bad == nil {
+			newest = max(newest, r.seq)
+			c.versions = append(c.versions, &v.Summary)
+		}
+		return bad == nil
+	})
+	if err != nil || bad != nil || len(c.versions) == 0 {
+		return cmpErr(err, bad)
+	}
+	if c.pos.ID != 0 {
+		cl, err := c.m.cell(ctx, k, gocql.LocalQuorum)
+		if err != nil {
+			return err
+		}
+		newest = 0
+		if cl.first != nil {
+			newest = cl.first.seq
+		}
+	}
+	c.versions[0].Latest = int64(c.versions[0].ID) == newest
+	return nil
+}
+
+func cmpErr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
