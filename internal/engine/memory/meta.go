@@ -25,6 +25,7 @@ type Meta struct {
 // container is what is known of one container.
 type container struct {
 	sealed    bool
+	dropped   bool // sealed for good
 	usage     meta.Usage
 	names     []naming.ObjectName // of objects, in byte order
 	objects   map[naming.ObjectName][]stored
@@ -166,7 +167,8 @@ func (s *Meta) Seal(_ context.Context, id naming.ContainerID) error {
 // Unseal opens a container again.
 func (s *Meta) Unseal(_ context.Context, id naming.ContainerID) error {
 	return s.do("memory.Meta.Unseal", func() error {
-		s.container(id).sealed = false
+		c := s.container(id)
+		c.sealed = c.dropped
 		return nil
 	})
 }
@@ -197,7 +199,8 @@ func (s *Meta) Drop(_ context.Context, id naming.ContainerID, account naming.Acc
 		}
 		s.count(c, account, c.usage.Neg())
 		delete(s.containers, id)
-		s.container(id).sealed = true
+		after := s.container(id)
+		after.sealed, after.dropped = true, true
 		return nil
 	})
 }

@@ -318,7 +318,7 @@ type Containers interface {
 	// Seal refuses every later Commit that puts, Begin and PutPart with NotFound/Container. When it returns, no such call
 	// that it did not refuse is still to take effect.
 	Seal(ctx context.Context, container naming.ContainerID) error
-	// Unseal opens the container again.
+	// Unseal opens the container again, unless it was dropped: then nothing happens.
 	Unseal(ctx context.Context, container naming.ContainerID) error
 	// Empty reports whether the container has neither versions nor, unless ignoreUploads, open uploads.
 	Empty(ctx context.Context, container naming.ContainerID, ignoreUploads bool) (bool, error)

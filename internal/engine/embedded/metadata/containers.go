@@ -21,6 +21,9 @@ func (s *Store) Unseal(ctx context.Context, id naming.ContainerID) error {
 	return s.setSeal(ctx, "metadata.Unseal", id, false)
 }
 
+// sealDropped is the value of the seal of a dropped container, which stays for good. Another seal has none.
+const sealDropped = "dropped"
+
 // setSeal waits for those who are inside the gate, who saw the old state, so none of them takes effect after it returns.
 func (s *Store) setSeal(ctx context.Context, op string, id naming.ContainerID, sealed bool) error {
 	if err := s.enter(ctx, op); err != nil {
@@ -34,6 +37,9 @@ func (s *Store) setSeal(ctx context.Context, op string, id naming.ContainerID, s
 	err = func() error {
 		box.gate.Lock()
 		defer box.gate.Unlock()
+		if box.dropped {
+			return nil
+		}
 		b := s.db.NewBatch()
 		if sealed {
 			_ = b.Set(appendContainer(nil, spaceSeal, id), nil, nil)
@@ -146,9 +152,11 @@ func (s *Store) dropRows(box *container, id naming.ContainerID, owner naming.Acc
 	box.count(b, owner, id, left.Neg())
 	_ = b.Delete(appendContainer(nil, spaceContainer, id), nil)
 	_ = b.Delete(appendContainer(nil, spaceOwner, id), nil)
+	_ = b.Set(appendContainer(nil, spaceSeal, id), []byte(sealDropped), nil)
 	if err := s.log.WriteUnsynced(b); err != nil {
 		return err
 	}
+	box.dropped = true
 	account.add(left.Neg())
 	box.tally.add(left.Neg())
 	box.owned.Store(false)

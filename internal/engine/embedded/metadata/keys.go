@@ -28,7 +28,7 @@ const (
 
 	spaceAccount   = 0x20 // account: its counters
 	spaceContainer = 0x21 // container: its counters
-	spaceSeal      = 0x22 // container: it is sealed
+	spaceSeal      = 0x22 // container: it is sealed; "dropped" if for good
 	spaceOwner     = 0x23 // container: the account that its counters are added up in
 
 	spaceUpload     = 0x30 // container, name*, upload id: an open upload

@@ -35,10 +35,11 @@ func (t *tally) get() meta.Usage {
 type container struct {
 	// gate is held for reading by whoever puts something into the container, from the look at sealed until the batch is visible, and
 	// for writing by Seal, Unseal and Drop.
-	gate   sync.RWMutex
-	sealed bool
-	tally  tally
-	owned  atomic.Bool // the row that tells its account has been written
+	gate    sync.RWMutex
+	sealed  bool
+	dropped bool // sealed for good
+	tally   tally
+	owned   atomic.Bool // the row that tells its account has been written
 }
 
 // reserve adds d to the counters if the limits allow it.
@@ -98,7 +99,7 @@ func (s *Store) container(id naming.ContainerID) (*container, error) {
 	if err != nil {
 		return nil, err
 	}
-	c = &container{sealed: seal != nil}
+	c = &container{sealed: seal != nil, dropped: string(seal) == sealDropped}
 	c.tally.used = used
 	c.owned.Store(owner != nil)
 	s.known.containers[id] = c

@@ -59,6 +59,7 @@ var lasting = []sentence{
 		errstest.Want(e, err, errs.NotFound, errs.Container)
 		errstest.OK(e, e.s.Drop(e.Context(), e.container, e.account))
 		e.reopen()
+		errstest.OK(e, e.s.Unseal(e.Context(), e.container))
 		_, err = e.s.Commit(e.Context(), e.change("a", marker()))
 		errstest.Want(e, err, errs.NotFound, errs.Container)
 		e.place = e.newPlace()

@@ -94,6 +94,13 @@ var sealing = []sentence{
 		}
 		e.refuse(e.change("a", e.data(1)), errs.NotFound, errs.Container)
 	}},
+	{"Unseal/of a dropped container does nothing", func(e *env) {
+		errstest.OK(e, e.s.Seal(e.Context(), e.container))
+		errstest.OK(e, e.s.Drop(e.Context(), e.container, e.account))
+		errstest.OK(e, e.s.Unseal(e.Context(), e.container))
+		e.refuse(e.change("a", marker()), errs.NotFound, errs.Container)
+		errstest.OK(e, e.s.Drop(e.Context(), e.container, e.account))
+	}},
 	{"Drop/of a container that never held anything", func(e *env) {
 		errstest.OK(e, e.s.Seal(e.Context(), e.container))
 		errstest.OK(e, e.s.Drop(e.Context(), e.container, e.account))
