@@ -27,8 +27,14 @@ func (m *machine) hashes() float64 {
 	return float64(runtime.NumCPU()) / (1/median(m.sha) + 1/median(m.md5s))
 }
 
-// large is what of the disk and the hashes is slower, bytes per second.
-func (m *machine) large() float64 { return min(median(m.streams), m.hashes()) }
+// most is how many PUTs of objects with so many bytes the disk and the hashes allow per second. For small ones that is what one writer can
+// sync; many may share a sync.
+func (m *machine) most(size int) float64 {
+	if size < mib {
+		return median(m.syncs)
+	}
+	return min(median(m.streams), m.hashes()) / float64(size)
+}
 
 // sample measures once what bounds PUTs of objects with so many bytes, into a file with that name. The files stay until the end of
 // the row, so that they take new memory for the system's cache as the service's do.

@@ -293,12 +293,7 @@ func (c cell) row(m *machine, ours, theirs []sample) string {
 	limit, ofLimit := "", ""
 	share := 0.0
 	if c.op == "PUT" {
-		most := 0.0
-		if c.size < mib {
-			most = median(m.syncs) // each by one writer; many share one
-		} else {
-			most = m.large() / float64(c.size)
-		}
+		most := m.most(c.size)
 		share = mine / most
 		limit, ofLimit = show(most), percent(share)
 	}
