@@ -1,0 +1,96 @@
+package e2e_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"pithos/internal/server"
+	"pithos/test/service"
+)
+
+// newSwiftWorld starts a server with the OpenStack API and returns where it is.
+func newSwiftWorld(t *testing.T) (w *world, url string) {
+	t.Helper()
+	w = newWorldWith(t, service.Options{Config: "openstack:\n  listen: 127.0.0.1:0\n"})
+	at, err := server.ReadEndpoints(w.Data)
+	if err != nil || at.OpenStack == "" {
+		t.Fatalf("%+v, %v", at, err)
+	}
+	return w, at.OpenStack
+}
+
+func TestPythonSwiftclient(t *testing.T) {
+	w, url := newSwiftWorld(t)
+	swift := w.tool("swift")
+	run := func(args ...string) string {
+		t.Helper()
+		return w.run(swift, append([]string{"-A", url + "/auth/v1.0", "-U", "admin:admin", "-K", service.Admin.Secret}, args...)...)
+	}
+	small, files := w.file("small", 1000), w.tree("tree")
+	if list := run("capabilities"); !strings.Contains(list, "max_file_size") {
+		t.Errorf("capabilities:\n%s", list)
+	}
+	run("upload", "--object-name", "deep/small file é", "swiftclient", "small")
+	run("upload", "swiftclient", "tree")
+	written := func() string {
+		return regexp.MustCompile(`X-Timestamp: \S+`).FindString(run("stat", "swiftclient", "tree/a.txt"))
+	}
+	before := written()
+	run("upload", "--changed", "swiftclient", "tree")
+	if after := written(); before == "" || after != before {
+		t.Errorf("the second upload wrote again: %s, then %s", before, after)
+	}
+	run("download", "swiftclient", "-p", "tree", "-D", "back")
+	w.sameTree("back/tree", files)
+	run("download", "swiftclient", "deep/small file é", "-o", "small back")
+	w.holds("small back", small)
+	run("post", "-m", "colour:red", "swiftclient", "deep/small file é")
+	if stat := run("stat", "swiftclient", "deep/small file é"); !strings.Contains(stat, "Meta Colour: red") || !strings.Contains(stat, "Content Length: 1000") {
+		t.Errorf("stat:\n%s", stat)
+	}
+	run("copy", "-d", "/other/copied", "swiftclient", "deep/small file é")
+	run("download", "other", "copied", "-o", "copied back")
+	w.holds("copied back", small)
+	if list := run("list", "swiftclient", "--delimiter", "/"); list != "deep/\ntree/\n" {
+		t.Errorf("list:\n%s", list)
+	}
+	run("post", "-r", ".r:*,.rlistings", "swiftclient")
+	if stat := run("stat", "swiftclient"); !strings.Contains(stat, "Read ACL: .r:*,.rlistings") {
+		t.Errorf("stat:\n%s", stat)
+	}
+	run("delete", "swiftclient")
+	run("delete", "other", "copied")
+	run("delete", "other")
+	if list := run("list"); list != "" {
+		t.Errorf("containers are left:\n%s", list)
+	}
+}
+
+func TestRcloneOverSwift(t *testing.T) {
+	w, url := newSwiftWorld(t)
+	rclone := w.tool("rclone")
+	config := w.config("rclone.conf", "[p]\ntype = swift\nuser = admin:admin\nkey = %s\nauth = %s/auth/v1.0\n", service.Admin.Secret, url)
+	run := func(args ...string) string {
+		t.Helper()
+		return w.run(rclone, append([]string{"--config", config, "--retries", "1", "-v"}, args...)...)
+	}
+	files := w.tree("tree")
+	run("sync", "tree", "p:rclone/tree")
+	again := run("sync", "tree", "p:rclone/tree")
+	if !regexp.MustCompile(`Transferred:\s+0 B / 0 B`).MatchString(again) || strings.Contains(again, "Copied") || strings.Contains(again, "Deleted") {
+		t.Errorf("the second sync did something:\n%s", again)
+	}
+	if check := run("check", "--download", "tree", "p:rclone/tree"); !strings.Contains(check, "0 differences found") {
+		t.Errorf("check:\n%s", check)
+	}
+	run("copyto", "p:rclone/tree/a.txt", "p:rclone/copied")
+	run("moveto", "p:rclone/copied", "p:rclone/moved")
+	if text := run("cat", "p:rclone/moved"); !strings.Contains(text, string(files["a.txt"])) {
+		t.Error("the moved object has other bytes")
+	}
+	run("purge", "p:rclone")
+	if list := run("lsf", "p:"); strings.Contains(list, "rclone/") {
+		t.Errorf("the container is still there:\n%s", list)
+	}
+}
