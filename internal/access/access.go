@@ -89,9 +89,17 @@ type ACL struct {
 	Grants []Grant `json:"grants,omitempty"`
 }
 
-// Allows reports whether the list gives p the permission.
-func (a ACL) Allows(p Principal, want Permission) bool {
+// Public reports whether the list gives anything to a group: both of S3's groups are the public (S3 User Guide, "The meaning of public").
+func (a ACL) Public() bool {
+	return slices.ContainsFunc(a.Grants, func(g Grant) bool { return g.Group != "" })
+}
+
+// Allows reports whether the list gives p the permission; with ignoreGroups, without what it gives to groups.
+func (a ACL) Allows(p Principal, want Permission, ignoreGroups bool) bool {
 	return slices.ContainsFunc(a.Grants, func(g Grant) bool {
+		if ignoreGroups && g.Group != "" {
+			return false
+		}
 		if g.Permission != want && g.Permission != FullControl {
 			return false
 		}
@@ -118,6 +126,9 @@ type Resource struct {
 	Readers      List // Swift's container lists
 	Writers      List
 	ACLsDisabled bool // BucketOwnerEnforced: lists are ignored, the container's owner owns everything
+
+	IgnorePublicACLs bool // grants to groups do not count
+	RestrictPublic   bool // referrers of Swift's lists do not count
 
 	// Initiator began the multipart upload that the action is about; "" for anonymous ones and for other actions.
 	Initiator naming.UserID

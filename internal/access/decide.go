@@ -7,7 +7,7 @@ package access
 //     object's; for everything else, deleting objects of others among it, the container's.
 //  3. Who began a multipart upload may list its parts and abort it.
 //  4. Swift's container lists: they are the container owner's, like a policy, so S3's object ownership does not disable them.
-//  5. Access control lists, unless they are disabled on the container.
+//  5. Access control lists, unless they are disabled on the container; without what they give to the public where that is ignored.
 //  6. No.
 func Decide(q Request) Decision {
 	p, r := q.Principal, q.Resource
@@ -36,9 +36,9 @@ func Decide(q Request) Decision {
 		return Decision{false, "only the owner may " + string(q.Action)}
 	case r.ACLsDisabled:
 		return Decision{false, "access control lists are disabled on the container"}
-	case onObject && r.ObjectACL.Allows(p, perm):
+	case onObject && r.ObjectACL.Allows(p, perm, r.IgnorePublicACLs):
 		return Decision{true, "object list gives " + string(perm)}
-	case !onObject && r.ContainerACL.Allows(p, perm):
+	case !onObject && r.ContainerACL.Allows(p, perm, r.IgnorePublicACLs):
 		return Decision{true, "container list gives " + string(perm)}
 	}
 	return Decision{false, "no list gives " + string(perm)}

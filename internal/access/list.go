@@ -119,6 +119,16 @@ func (l List) Refers(host string) bool {
 	return allowed
 }
 
+// Public reports whether the list lets any referrer in.
+func (l List) Public() bool {
+	for item := range strings.SplitSeq(string(l), ",") {
+		if host, ok := strings.CutPrefix(item, ".r:"); ok && !strings.HasPrefix(host, "-") {
+			return true
+		}
+	}
+	return false
+}
+
 // Listings reports whether referrers may list the container too.
 func (l List) Listings() bool {
 	for item := range strings.SplitSeq(string(l), ",") {
@@ -137,12 +147,12 @@ func allowsByList(q Request) (string, bool) {
 		if r.Readers.Names(p) {
 			return "read list names the principal", true
 		}
-		return "read list lets the referrer in", r.Readers.Refers(p.Referrer)
+		return "read list lets the referrer in", !r.RestrictPublic && r.Readers.Refers(p.Referrer)
 	case ListBucket, ListBucketVersions:
 		if r.Readers.Names(p) {
 			return "read list names the principal", true
 		}
-		return "read list lets the referrer list", r.Readers.Listings() && r.Readers.Refers(p.Referrer)
+		return "read list lets the referrer list", !r.RestrictPublic && r.Readers.Listings() && r.Readers.Refers(p.Referrer)
 	case PutObject, DeleteObject:
 		return "write list names the principal", r.Writers.Names(p)
 	}

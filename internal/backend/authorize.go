@@ -43,7 +43,7 @@ func (b *Backend) mayUpload(ctx context.Context, c Caller, a access.Action, cont
 }
 
 func resource(container bucket.Container) access.Resource {
-	return access.Resource{
+	r := access.Resource{
 		Account:      container.Account,
 		Container:    container.Name,
 		Bucket:       container.Bucket,
@@ -52,6 +52,10 @@ func resource(container bucket.Container) access.Resource {
 		Writers:      access.List(container.Config.Documents[WritersDocument]),
 		ACLsDisabled: container.Config.Ownership == bucket.BucketOwnerEnforced,
 	}
+	if public := container.Config.PublicAccess; public != nil {
+		r.IgnorePublicACLs, r.RestrictPublic = public.IgnoreACLs, public.RestrictPolicy
+	}
+	return r
 }
 
 func (b *Backend) decide(ctx context.Context, op string, c Caller, a access.Action, r access.Resource) error {

@@ -211,7 +211,7 @@ func (b *Backend) unseal(ctx context.Context, container bucket.Container, cause 
 // Configure changes a container's configuration; change may be called several times, on conflicts. a is the action it needs.
 //
 // Errors: Invalid/ACLsDisabled when a list is set while lists are disabled, Invalid/ACLsInTheWay when lists are disabled while
-// the container's own grants something to others; Conflict when others change it without end.
+// the container's own grants something to others; Denied when a list lets the public in where that is blocked; Conflict when others change it without end.
 func (b *Backend) Configure(ctx context.Context, c Caller, r Ref, a access.Action, change func(bucket.Container, *bucket.Config) error) (bucket.Container, error) {
 	const op = "backend.Configure"
 	var container bucket.Container
@@ -229,6 +229,9 @@ func (b *Backend) Configure(ctx context.Context, c Caller, r Ref, a access.Actio
 			break
 		}
 		if err = b.checkChange(ctx, container, next); err != nil {
+			break
+		}
+		if err = b.checkPublic(ctx, c, container, next); err != nil {
 			break
 		}
 		if container, err = b.stores.Buckets.Update(ctx, next); !errs.Is(err, errs.Conflict) {

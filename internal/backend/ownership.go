@@ -1,7 +1,10 @@
 package backend
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"slices"
 
 	"pithos/internal/access"
 	"pithos/internal/errs"
@@ -12,8 +15,11 @@ import (
 // own settles who owns a new object and which list it gets, as the container's object ownership says (S3 User Guide,
 // "Controlling ownership of objects"): with lists disabled the container's owner, and no list but one that says just that;
 // preferred, the container's owner if the list gives it full control; else the writer. What nobody signed for is the container owner's.
-// Errors: Invalid/ACLsDisabled.
+// Errors: Invalid/ACLsDisabled; Denied when the list gives something to the public where that is blocked.
 func (b *Backend) own(ctx context.Context, c Caller, container bucket.Container, wanted naming.AccountID, list access.ACL) (naming.AccountID, access.ACL, error) {
+	if public := container.Config.PublicAccess; public != nil && public.BlockACLs && list.Public() {
+		return "", access.ACL{}, b.publicBlocked(ctx, c, container, errs.Object)
+	}
 	owner := wanted
 	if owner == "" {
 		owner = c.Account
@@ -50,6 +56,31 @@ func (b *Backend) own(ctx context.Context, c Caller, container bucket.Container,
 	case bucket.ObjectWriter, "":
 	}
 	return owner, list, nil
+}
+
+// publicBlocked refuses what would let the public in; the reason goes to the log.
+func (b *Backend) publicBlocked(ctx context.Context, c Caller, container bucket.Container, thing errs.Thing) error {
+	b.opts.Log.LogAttrs(ctx, slog.LevelInfo, "denied",
+		slog.String("request", c.RequestID), slog.String("reason", "the container's public access block forbids lists that let the public in"),
+		slog.String("account", string(container.Account)), slog.String("container", string(container.Name)),
+		slog.String("principal", string(c.User)), slog.String("key", c.AccessKey))
+	return errs.E("", errs.Denied, thing, string(container.Name))
+}
+
+// checkPublic refuses lists of a container that let the public in, where that is blocked. What stood before may stay.
+func (b *Backend) checkPublic(ctx context.Context, c Caller, before, after bucket.Container) error {
+	public := after.Config.PublicAccess
+	if public == nil {
+		return nil
+	}
+	if public.BlockACLs && after.Config.ACL.Public() && !slices.Equal(before.Config.ACL.Grants, after.Config.ACL.Grants) {
+		return b.publicBlocked(ctx, c, after, errs.Container)
+	}
+	was, is := before.Config.Documents[ReadersDocument], after.Config.Documents[ReadersDocument]
+	if public.BlockPolicy && access.List(is).Public() && !bytes.Equal(was, is) {
+		return b.publicBlocked(ctx, c, after, errs.Container)
+	}
+	return nil
 }
 
 // ownerOnly reports whether a list says nothing but that the owners have full control.

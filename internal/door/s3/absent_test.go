@@ -10,7 +10,6 @@ func absentCases() map[string]func(*testing.T, *world) {
 		"GetBucketPolicyStatus": {"policyStatus", "NoSuchBucketPolicy"},
 		"GetBucketReplication":  {"replication", "ReplicationConfigurationNotFoundError"},
 		"GetBucketWebsite":      {"website", "NoSuchWebsiteConfiguration"},
-		"GetPublicAccessBlock":  {"publicAccessBlock", "NoSuchPublicAccessBlockConfiguration"},
 	} {
 		all[op] = func(_ *testing.T, w *world) {
 			w.alice.do("GET", "/photos?"+tc.marker, nil).want(404, tc.code)

@@ -70,9 +70,9 @@ func bucketRows() []row {
 		{op: "DeleteBucketWebsite", method: remove, level: b, marker: "website", action: "s3:DeleteBucketWebsite", note: later},
 		{op: "GetObjectLockConfiguration", method: get, level: b, marker: "object-lock", action: "s3:GetBucketObjectLockConfiguration", state: served, handle: getObjectLockConfiguration},
 		{op: "PutObjectLockConfiguration", method: put, level: b, marker: "object-lock", action: "s3:PutBucketObjectLockConfiguration", state: served, handle: putObjectLockConfiguration},
-		{op: "GetPublicAccessBlock", method: get, level: b, marker: "publicAccessBlock", action: "s3:GetBucketPublicAccessBlock", state: served, handle: notConfigured(NoSuchPublicAccessBlock), note: empty},
-		{op: "PutPublicAccessBlock", method: put, level: b, marker: "publicAccessBlock", action: "s3:PutBucketPublicAccessBlock", note: later},
-		{op: "DeletePublicAccessBlock", method: remove, level: b, marker: "publicAccessBlock", action: "s3:PutBucketPublicAccessBlock", note: later},
+		{op: "GetPublicAccessBlock", method: get, level: b, marker: "publicAccessBlock", action: "s3:GetBucketPublicAccessBlock", state: served, handle: getPublicAccessBlock},
+		{op: "PutPublicAccessBlock", method: put, level: b, marker: "publicAccessBlock", action: "s3:PutBucketPublicAccessBlock", state: served, handle: putPublicAccessBlock},
+		{op: "DeletePublicAccessBlock", method: remove, level: b, marker: "publicAccessBlock", action: "s3:PutBucketPublicAccessBlock", state: served, handle: deletePublicAccessBlock},
 
 		{op: "GetBucketAnalyticsConfiguration", method: get, level: b, marker: "analytics&id", action: "s3:GetAnalyticsConfiguration", note: never},
 		{op: "ListBucketAnalyticsConfigurations", method: get, level: b, marker: "analytics", action: "s3:GetAnalyticsConfiguration", note: never},

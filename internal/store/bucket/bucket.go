@@ -93,6 +93,8 @@ type Config struct {
 	Meta       map[string]string `json:"meta,omitempty"`        // Swift container metadata
 	ObjectLock bool              `json:"object_lock,omitempty"` // once set, for good; needs VersioningEnabled
 	Retention  Retention         `json:"retention,omitzero"`    // of new versions that ask for none; needs ObjectLock
+	// PublicAccess bounds what lists may give to the public; nil: never set. It is replaced as a whole and never written to.
+	PublicAccess *PublicAccess `json:"public_access,omitempty"`
 	// Documents are sub-resources kept as written, by name: "policy", "cors", "lifecycle", "tagging", ...
 	// The bytes are what the door that set them can read back; the backend parses those that steer it.
 	Documents map[string][]byte `json:"documents,omitempty"`
@@ -103,6 +105,15 @@ type Retention struct {
 	Mode  object.RetentionMode `json:"mode,omitempty"`
 	Days  int                  `json:"days,omitempty"`
 	Years int                  `json:"years,omitempty"`
+}
+
+// PublicAccess is S3's public access block. Public is what a grant to a group of S3, or a referrer of a Swift list, gives; Swift's lists count
+// as policies.
+type PublicAccess struct {
+	BlockACLs      bool `json:"block_acls,omitempty"`      // access control lists that give something to the public cannot be set
+	IgnoreACLs     bool `json:"ignore_acls,omitempty"`     // what such lists give to the public does not count
+	BlockPolicy    bool `json:"block_policy,omitempty"`    // policies that give something to the public cannot be set
+	RestrictPolicy bool `json:"restrict_policy,omitempty"` // what policies give to the public does not count
 }
 
 // Limit bounds the content of a container or account; 0 is no limit.
