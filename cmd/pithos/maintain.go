@@ -37,6 +37,9 @@ Exit codes: 0 clean, 1 damage or leaks, 3 the check could not be done.`,
 		if err != nil {
 			return err
 		}
+		if len(cfg.Clusters()) > 0 {
+			return errors.New("fsck checks stores in the data directory, and the configuration has stores on Cassandra; check these with pithos schema check and pithos scrub")
+		}
 		report, err := server.Check(cmd.Context(), cfg.Data, func(f server.Finding) {
 			if !t.json {
 				fmt.Fprintf(t.out, "%s: %s %s: %s\n", f.Severity, f.Thing, printable(f.Name), printable(f.Detail))

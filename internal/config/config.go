@@ -69,10 +69,14 @@ const (
 	Cassandra = "cassandra"
 )
 
+// cqlPort is the usual port of Cassandra.
+const cqlPort = 9042
+
 // Keystore says where users and keys are kept.
 type Keystore struct {
-	Kind  string // Embedded or File
-	Users []User // of File
+	Kind    string  // Embedded, File or Cassandra
+	Users   []User  // of File
+	Cluster Cluster // of Cassandra
 }
 
 // User is a user that the configuration file defines.
@@ -100,7 +104,50 @@ type Key struct {
 
 // Store says which engine keeps a store.
 type Store struct {
-	Kind string
+	Kind    string
+	Cluster Cluster // of Cassandra
+}
+
+// Cluster says where a store of kind Cassandra is and how to reach it.
+type Cluster struct {
+	Hosts        []string // contact points
+	Port         int
+	Keyspace     string
+	Datacenter   string // the nearest; "": that of the host that answers
+	Replication  string // for the installation of the keyspace, "dc1:3"; "": one replica
+	Username     string // "": no login
+	PasswordFile string
+	CA           string // file with the certificates to trust; "": no TLS
+}
+
+// NamedCluster is a store of kind Cassandra by the name of its section.
+type NamedCluster struct {
+	Store string
+	Cluster
+}
+
+// Clusters lists the stores of kind Cassandra.
+func (c *Config) Clusters() []NamedCluster {
+	var list []NamedCluster
+	for _, s := range c.clusters() {
+		if s.kind == Cassandra {
+			list = append(list, NamedCluster{s.section, *s.cluster})
+		}
+	}
+	return list
+}
+
+// clusterOf is the cluster of a store, whatever its kind.
+type clusterOf struct {
+	section, kind string
+	cluster       *Cluster
+}
+
+func (c *Config) clusters() []clusterOf {
+	return []clusterOf{
+		{"keystore", c.Keystore.Kind, &c.Keystore.Cluster}, {"bucketstore", c.Buckets.Kind, &c.Buckets.Cluster},
+		{"metastore", c.Meta.Kind, &c.Meta.Cluster}, {"blobstore", c.Blobs.Kind, &c.Blobs.Cluster},
+	}
 }
 
 // Limits bound what one request or the whole service may take.
@@ -159,10 +206,10 @@ func Default() *Config {
 		Data:     "./pithos-data",
 		S3:       S3{Listen: "127.0.0.1:9000", Region: "us-east-1"},
 		Admin:    Admin{Listen: "127.0.0.1:9090"},
-		Keystore: Keystore{Kind: Embedded},
-		Buckets:  Store{Kind: Embedded},
-		Meta:     Store{Kind: Embedded},
-		Blobs:    Store{Kind: Embedded},
+		Keystore: Keystore{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_keys"}},
+		Buckets:  Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_buckets"}},
+		Meta:     Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_meta"}},
+		Blobs:    Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_blobs"}},
 		Limits: Limits{
 			ObjectSize:    50 << 40,
 			PutSize:       5 << 30,

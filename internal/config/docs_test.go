@@ -105,6 +105,6 @@ func document() []byte {
 	for _, f := range userFields() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", f[0], strings.ReplaceAll(f[1], "|", "\\|"))
 	}
-	b.WriteString("\n## Stores\n\n`bucketstore`, `metastore` and `blobstore` take `{kind: embedded}`, which is the default: all three in the data directory. `cassandra` is a reserved kind that this build refuses.\n")
+	b.WriteString("\n## Stores\n\nAll stores are `{kind: embedded}` unless told otherwise: in the data directory. Each may be `{kind: cassandra, hosts: [...]}` with a cluster and keyspace of its own; `metastore` and `blobstore` must be of one kind. `pithos schema install` makes the keyspaces.\n")
 	return b.Bytes()
 }

@@ -165,10 +165,31 @@ func (l *loader) whole() {
 	if c.Keystore.Kind != File && len(c.Keystore.Users) > 0 {
 		l.problem(l.where("keystore.users", "keystore.kind"), "keystore.users", "users are read only with kind: file; write kind: file, or remove the users")
 	}
+	l.checkClusters(c)
 	for _, other := range []struct{ key, address string }{{"s3.listen", c.S3.Listen}, {"admin.listen", c.Admin.Listen}} {
 		if c.OpenStack.Listen == other.address && !strings.HasSuffix(other.address, ":0") {
 			l.problem(l.where("openstack.listen"), "openstack.listen", "%s is also %s; write another port", other.address, other.key)
 		}
+	}
+}
+
+// checkClusters asks for hosts where they are needed, and for metadata and bytes to be of one kind.
+func (l *loader) checkClusters(c *Config) {
+	for _, s := range c.clusters() {
+		hosts, kind := s.section+".hosts", s.section+".kind"
+		switch {
+		case s.kind == Cassandra && len(s.cluster.Hosts) == 0:
+			l.problem(l.where(kind), hosts, "kind: cassandra needs hosts; write for example hosts: [10.0.0.1, 10.0.0.2]")
+		case s.kind != Cassandra && len(s.cluster.Hosts) > 0:
+			l.problem(l.where(hosts, kind), hosts, "hosts are read only with kind: cassandra; write kind: cassandra, or remove the hosts")
+		}
+		if (s.cluster.Username == "") != (s.cluster.PasswordFile == "") {
+			l.problem(l.where(s.section+".username", s.section+".password_file"), s.section+".username", "username and password_file go together; write both or none")
+		}
+	}
+	if c.Meta.Kind != c.Blobs.Kind {
+		l.problem(l.where("metastore.kind", "blobstore.kind"), "metastore.kind",
+			"%s, but blobstore.kind is %s; this build keeps metadata and bytes in engines of one kind", c.Meta.Kind, c.Blobs.Kind)
 	}
 }
 

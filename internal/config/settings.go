@@ -27,7 +27,7 @@ func Flag(key string) string { return strings.NewReplacer(".", "-", "_", "-").Re
 // settings is the table, bound to the fields of c.
 func (c *Config) settings() []setting {
 	l := &c.Limits
-	return []setting{
+	return append([]setting{
 		one("data", "directory", "Where everything is kept. Relative to the working directory. Made if missing, with mode 0700.", &c.Data, parseText("a directory"), showText),
 		one("s3.listen", "address", "Address of the S3 API: `host:port`, `:port` for all interfaces, port 0 for any free port.", &c.S3.Listen, parseAddress, showText),
 		one("s3.region", "name", "Region that clients sign for and that buckets are created in.", &c.S3.Region, parseRegion, showText),
@@ -36,10 +36,10 @@ func (c *Config) settings() []setting {
 		one("s3.tls.key", "file", "Private key in PEM for HTTPS. Needs `s3.tls.cert`.", &c.S3.TLS.Key, parseText("a file"), showText),
 		one("openstack.listen", "address", "Address of the OpenStack API: Swift and its sign-in at `/auth/v1.0`. Without it the API is not served.", &c.OpenStack.Listen, parseAddress, showText),
 		one("admin.listen", "address", "Address of the admin API, `/metrics`, `/healthz`, `/readyz` and profiles. Keep it on a private network: metrics and health need no token.", &c.Admin.Listen, parseAddress, showText),
-		one("keystore.kind", "`embedded` or `file`", "`embedded` keeps users and keys in the data directory (`pithos user add`); `file` takes them from `keystore.users`.", &c.Keystore.Kind, parseStore(Embedded, File), showText),
-		one("bucketstore.kind", "`embedded`", "Engine that keeps buckets and containers.", &c.Buckets.Kind, parseStore(Embedded), showText),
-		one("metastore.kind", "`embedded`", "Engine that keeps objects' metadata.", &c.Meta.Kind, parseStore(Embedded), showText),
-		one("blobstore.kind", "`embedded`", "Engine that keeps objects' bytes.", &c.Blobs.Kind, parseStore(Embedded), showText),
+		one("keystore.kind", "`embedded`, `file` or `cassandra`", "`embedded` keeps users and keys in the data directory (`pithos user add`), `cassandra` on a cluster; `file` takes them from `keystore.users`.", &c.Keystore.Kind, parseWord(Embedded, File, Cassandra), showText),
+		one("bucketstore.kind", "`embedded` or `cassandra`", "Engine that keeps buckets and containers.", &c.Buckets.Kind, parseWord(Embedded, Cassandra), showText),
+		one("metastore.kind", "`embedded` or `cassandra`", "Engine that keeps objects' metadata. The same kind as `blobstore.kind`.", &c.Meta.Kind, parseWord(Embedded, Cassandra), showText),
+		one("blobstore.kind", "`embedded` or `cassandra`", "Engine that keeps objects' bytes. The same kind as `metastore.kind`.", &c.Blobs.Kind, parseWord(Embedded, Cassandra), showText),
 		one("limits.object_size", "size", "Largest object.", &l.ObjectSize, parseSize(1, 50<<40), showSize),
 		one("limits.put_size", "size", "Largest single PUT or part.", &l.PutSize, parseSize(1, 50<<40), showSize),
 		one("limits.part_min", "size", "Smallest part of a multipart upload, the last one excepted.", &l.PartMin, parseSize(1, 5<<30), showSize),
@@ -60,7 +60,26 @@ func (c *Config) settings() []setting {
 		one("testing.lifecycle_day", "duration", "Length of a day in lifecycle rules. Only for tests: with less than 24h objects expire early, for good.", &c.Testing.LifecycleDay, parseDuration(time.Second, 24*time.Hour), showDuration),
 		one("log.level", "`debug`, `info`, `warn` or `error`", "Least important lines to log. Requests are logged at `info`.", &c.Log.Level, parseLevel, showLevel),
 		one("log.format", "`text` or `json`", "Form of the lines.", &c.Log.Format, parseWord(FormatText, FormatJSON), showText),
+	}, c.clusterSettings()...)
+}
+
+// clusterSettings are the rows of the stores of kind cassandra.
+func (c *Config) clusterSettings() []setting {
+	var rows []setting
+	for _, s := range c.clusters() {
+		k, cl := s.section+".", s.cluster
+		rows = append(rows,
+			many(k+"hosts", "hosts", "With `kind: cassandra`: contact points of the cluster of the "+s.section+".", &cl.Hosts, parseHost),
+			one(k+"port", "number", "CQL port of the cluster.", &cl.Port, parseNumber(1, 65535), showNumber),
+			one(k+"keyspace", "name", "Keyspace of the "+s.section+": lower-case letters, digits and `_`.", &cl.Keyspace, parseKeyspace, showText),
+			one(k+"datacenter", "name", "Data centre of the cluster whose hosts are asked. Without it, any.", &cl.Datacenter, parsePlain, showText),
+			one(k+"replication", "replication", "What `pithos schema install` makes the keyspace with: `DATACENTRE:REPLICAS`, several with commas, for example `dc1:3`. Without it one replica, which suits only trials.", &cl.Replication, parsePlain, showText),
+			one(k+"username", "name", "Role to log in with. Without it, no login.", &cl.Username, parsePlain, showText),
+			one(k+"password_file", "file", "File with the password.", &cl.PasswordFile, parseText("a file"), showText),
+			one(k+"ca", "file", "Certificates in PEM that the cluster's certificate is checked against. Turns TLS on.", &cl.CA, parseText("a file"), showText),
+		)
 	}
+	return rows
 }
 
 // one binds a row to a field that takes one value.

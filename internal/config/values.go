@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -85,14 +86,30 @@ func parseWord(words ...string) func(string) (string, error) {
 	}
 }
 
-// parseStore is parseWord with a word about the engine that is still to come.
-func parseStore(words ...string) func(string) (string, error) {
-	return func(s string) (string, error) {
-		if s == Cassandra {
-			return "", fmt.Errorf("this build does not serve cassandra yet; write %s", strings.Join(words, " or "))
-		}
-		return parseWord(words...)(s)
+func parseHost(s string) (string, error) {
+	if _, err := netip.ParseAddr(s); err != nil && !validDomain(strings.ToLower(s)) {
+		return "", fmt.Errorf("%q is neither an IP address nor a host name; the port is a setting of its own", clip(s))
 	}
+	return s, nil
+}
+
+func parseKeyspace(s string) (string, error) {
+	ok := s != "" && len(s) <= 48 && s[0] >= 'a' && s[0] <= 'z'
+	for i := 0; ok && i < len(s); i++ {
+		c := s[i]
+		ok = c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_'
+	}
+	if !ok {
+		return "", fmt.Errorf("%q is not a keyspace; write at most 48 lower-case letters, digits and '_', a letter first", clip(s))
+	}
+	return s, nil
+}
+
+func parsePlain(s string) (string, error) {
+	if s == "" || strings.ContainsFunc(s, control) {
+		return "", errors.New("write a word here, or leave the setting out")
+	}
+	return s, nil
 }
 
 func parseLevel(s string) (slog.Level, error) {

@@ -115,9 +115,6 @@ func exampleOf(key string) string {
 
 // section reads a mapping whose keys are settings or further sections.
 func (w *walker) section(n *yaml.Node, prefix string) {
-	if w.stillToCome(n, prefix) {
-		return
-	}
 	w.entries(n, prefix, func(name string, at, value *yaml.Node) {
 		key := join(prefix, name)
 		if key == usersKey {
@@ -135,25 +132,6 @@ func (w *walker) section(n *yaml.Node, prefix string) {
 		}
 		w.bad(at, join(prefix, clip(name)), "%s", unknown("key", name, w.known(prefix)))
 	})
-}
-
-// stillToCome complains once about a section whose kind is an engine that this build does not serve, instead of about each of the
-// keys that belong to it.
-func (w *walker) stillToCome(n *yaml.Node, prefix string) bool {
-	r, ok := find(w.rows, prefix+".kind")
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	if !ok || n.Kind != yaml.MappingNode {
-		return false
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if value := n.Content[i+1]; n.Content[i].Value == "kind" && value.Kind == yaml.ScalarNode && value.Value == Cassandra {
-			w.apply(w.at(value), r, []string{Cassandra})
-			return true
-		}
-	}
-	return false
 }
 
 // known lists the keys directly below a section.

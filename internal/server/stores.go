@@ -42,6 +42,9 @@ func openStores(ctx context.Context, cfg *config.Config, open Opener, log *slog.
 	if err != nil {
 		return nil, err
 	}
+	if engine, err = openClusters(ctx, cfg, engine, log, c); err != nil {
+		return nil, err
+	}
 	if cfg.Keystore.Kind != config.File {
 		return &stores{engine: engine, keys: engine.Keys(), writer: engine.Keys()}, nil
 	}
