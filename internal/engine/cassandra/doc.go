@@ -14,7 +14,6 @@
 //  5. A write that timed out is unknown, never failed. Statements with a timestamp are
 //     repeated; an LWT is settled by a serial read that looks for the writer's own mark.
 //
-// Every statement is a value of type statement and stands in the list that
-// Statements returns, so that a test can see that none of them reads more than one partition
-// on a request's path.
+// Every statement is a value of type statement, whose class says how much of the cluster it touches; on a request's path none reads
+// more than one partition.
 package cassandra

@@ -1,6 +1,7 @@
 package cassandra
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -13,9 +14,7 @@ import (
 	"pithos/internal/store/meta"
 )
 
-var (
-	listEntries = statement{`SELECT name, rec FROM %k.entry WHERE container = ? AND name >= ? LIMIT ?`, sliceRead, gocql.LocalQuorum}
-)
+var listEntries = statement{`SELECT name, rec FROM %k.entry WHERE container = ? AND name >= ? LIMIT ?`, sliceRead, gocql.LocalQuorum}
 
 const (
 	pageFirst    = 4    // names read after a seek: a walk with a delimiter needs few
@@ -244,7 +243,7 @@ func (c *cursor) fillVersions(ctx context.Context) error {
 		return bad == nil
 	})
 	if err != nil || bad != nil || len(c.versions) == 0 {
-		return cmpErr(err, bad)
+		return cmp.Or(err, bad)
 	}
 	if c.pos.ID != 0 {
 		cl, err := c.m.cell(ctx, k, gocql.LocalQuorum)
@@ -258,11 +257,4 @@ func (c *cursor) fillVersions(ctx context.Context) error {
 	}
 	c.versions[0].Latest = int64(c.versions[0].ID) == newest
 	return nil
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
