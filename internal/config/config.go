@@ -145,8 +145,10 @@ type clusterOf struct {
 
 func (c *Config) clusters() []clusterOf {
 	return []clusterOf{
-		{"keystore", c.Keystore.Kind, &c.Keystore.Cluster}, {"bucketstore", c.Buckets.Kind, &c.Buckets.Cluster},
-		{"metastore", c.Meta.Kind, &c.Meta.Cluster}, {"blobstore", c.Blobs.Kind, &c.Blobs.Cluster},
+		{"keystore", c.Keystore.Kind, &c.Keystore.Cluster},
+		{"bucketstore", c.Buckets.Kind, &c.Buckets.Cluster},
+		{"metastore", c.Meta.Kind, &c.Meta.Cluster},
+		{"blobstore", c.Blobs.Kind, &c.Blobs.Cluster},
 	}
 }
 

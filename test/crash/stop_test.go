@@ -79,7 +79,8 @@ func stop(t *testing.T, s *service.Service, workers []*worker, load time.Duratio
 		defer conn.Close()
 		late[i] = bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn))
 		// An answer shows that the connection was taken in.
-		if answer := ask(t, late[i], s.Client(requestMax).Head(&thin.Request{Method: "GET", Path: "/"})); answer == nil || answer.StatusCode != http.StatusOK {
+		answer := ask(t, late[i], s.Client(requestMax).Head(&thin.Request{Method: "GET", Path: "/"})) //nolint:bodyclose // ask has
+		if answer == nil || answer.StatusCode != http.StatusOK {
 			t.Fatalf("before the stop: %v", answer)
 		}
 	}
@@ -90,7 +91,7 @@ func stop(t *testing.T, s *service.Service, workers []*worker, load time.Duratio
 	awaitStopping(t, s, already)
 	for i, conn := range late {
 		r := thin.Request{Method: "PUT", Path: path(bucket, fmt.Sprint("late", i)), Payload: thin.Unsigned, Body: []byte("late")}
-		wantRefusal(t, ask(t, conn, append(s.Client(requestMax).Head(&r), r.Body...)))
+		wantRefusal(t, ask(t, conn, append(s.Client(requestMax).Head(&r), r.Body...))) //nolint:bodyclose // ask has
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)

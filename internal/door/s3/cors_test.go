@@ -118,8 +118,18 @@ func TestWildcards(t *testing.T) {
 		pattern, s string
 		want       bool
 	}{
-		{"*", "", true}, {"*", "x", true}, {"a*b", "ab", true}, {"a*b", "a1b", true}, {"a*a", "a", false}, {"a*b", "0ab", false},
-		{"*b", "ab", true}, {"a*", "ab", true}, {"ab", "ab", true}, {"ab", "Ab", false}, {"", "", true}, {"", "a", false},
+		{"*", "", true},
+		{"*", "x", true},
+		{"a*b", "ab", true},
+		{"a*b", "a1b", true},
+		{"a*a", "a", false},
+		{"a*b", "0ab", false},
+		{"*b", "ab", true},
+		{"a*", "ab", true},
+		{"ab", "ab", true},
+		{"ab", "Ab", false},
+		{"", "", true},
+		{"", "a", false},
 	} {
 		if got := fitsWildcard(c.pattern, c.s); got != c.want {
 			t.Errorf("%q, %q: %v", c.pattern, c.s, got)

@@ -133,7 +133,8 @@ func testRetention(_ *testing.T, w *world) {
 	w.bob.do("PUT", "/vault/bobs", nil, "x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", hour.Format(time.RFC3339)).want(403)
 	w.bob.do("PUT", "/vault/bobs", nil, "x-amz-object-lock-legal-hold", "ON").want(403)
 	for _, headers := range [][]string{
-		{"x-amz-object-lock-mode", "GOVERNANCE"}, {"x-amz-object-lock-retain-until-date", hour.Format(time.RFC3339)},
+		{"x-amz-object-lock-mode", "GOVERNANCE"},
+		{"x-amz-object-lock-retain-until-date", hour.Format(time.RFC3339)},
 		{"x-amz-object-lock-mode", "NONE", "x-amz-object-lock-retain-until-date", hour.Format(time.RFC3339)},
 		{"x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", "tomorrow"},
 		{"x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", "2001-01-01T00:00:00Z"},

@@ -55,13 +55,19 @@ type field struct {
 func (e *entry) fields() []field {
 	if e.container != nil {
 		return []field{
-			{"name", e.name, false}, {"count", strconv.FormatInt(e.count, 10), true}, {"bytes", strconv.FormatInt(e.bytes, 10), true},
-			{"last_modified", listedTime(e.modified), false}, {"storage_policy", policyName, false},
+			{"name", e.name, false},
+			{"count", strconv.FormatInt(e.count, 10), true},
+			{"bytes", strconv.FormatInt(e.bytes, 10), true},
+			{"last_modified", listedTime(e.modified), false},
+			{"storage_policy", policyName, false},
 		}
 	}
 	return []field{
-		{"name", e.name, false}, {"hash", e.object.ETag, false}, {"bytes", strconv.FormatInt(e.object.Size, 10), true},
-		{"content_type", typeOf(e.object.ContentType), false}, {"last_modified", listedTime(e.modified), false},
+		{"name", e.name, false},
+		{"hash", e.object.ETag, false},
+		{"bytes", strconv.FormatInt(e.object.Size, 10), true},
+		{"content_type", typeOf(e.object.ContentType), false},
+		{"last_modified", listedTime(e.modified), false},
 	}
 }
 

@@ -160,8 +160,11 @@ func (c *call) merged(source *object.Version, to place) (backend.Attributes, err
 			to   *string
 			from string
 		}{
-			{&a.Headers.ContentEncoding, given.ContentEncoding}, {&a.Headers.ContentLanguage, given.ContentLanguage},
-			{&a.Headers.ContentDisposition, given.ContentDisposition}, {&a.Headers.CacheControl, given.CacheControl}, {&a.Headers.Expires, given.Expires},
+			{&a.Headers.ContentEncoding, given.ContentEncoding},
+			{&a.Headers.ContentLanguage, given.ContentLanguage},
+			{&a.Headers.ContentDisposition, given.ContentDisposition},
+			{&a.Headers.CacheControl, given.CacheControl},
+			{&a.Headers.Expires, given.Expires},
 		} {
 			if h.from != "" {
 				*h.to = h.from
