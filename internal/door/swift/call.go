@@ -117,6 +117,11 @@ func (c *call) gatekeep() error {
 		}
 	}
 	if count > headerCountMax {
+		for _, prefix := range []string{"X-Object-Meta-", "X-Container-Meta-", "X-Account-Meta-"} {
+			if _, err := c.metadata(prefix); err != nil {
+				return err // it says what is too many
+			}
+		}
 		return refusal(http.StatusRequestHeaderFieldsTooLarge, "Too many headers")
 	}
 	return nil
@@ -205,7 +210,8 @@ func (c *call) checkPath() error {
 
 func containerName(s string) (naming.ContainerName, error) {
 	if len(s) > naming.ContainerNameMax {
-		return "", bad("Container name length of " + strconv.Itoa(len(s)) + " longer than " + strconv.Itoa(naming.ContainerNameMax))
+		return "", bad("Container name length of "+strconv.Itoa(len(s))+" longer than "+strconv.Itoa(naming.ContainerNameMax)).
+			carrying("Content-Type", "text/html; charset=UTF-8")
 	}
 	return naming.ParseContainer(s)
 }

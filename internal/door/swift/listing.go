@@ -76,8 +76,8 @@ func (c *call) listing(objects bool) (q listing, err error) {
 	q.prefix, q.delimiter = c.query.Get("prefix"), c.query.Get("delimiter")
 	if objects && c.query.Has("path") {
 		q.children, q.delimiter = true, "/"
-		if q.prefix = strings.TrimRight(c.query.Get("path"), "/"); q.prefix != "" {
-			q.prefix += "/"
+		if q.prefix = c.query.Get("path"); q.prefix != "" {
+			q.prefix = strings.TrimRight(q.prefix, "/") + "/"
 		}
 	}
 	return q, nil

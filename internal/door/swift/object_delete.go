@@ -17,6 +17,11 @@ const attemptsMax = 16
 // deleteObject deletes an object that is there; one that is not is 404, also in a container that keeps versions.
 func deleteObject(ctx context.Context, c *call) (*reply, error) {
 	var err error
+	if text := c.h("X-If-Delete-At"); text != "" {
+		if _, err = strconv.ParseInt(text, 10, 64); err != nil {
+			return nil, bad("Bad X-If-Delete-At header value")
+		}
+	}
 	for range attemptsMax {
 		if err = c.deleteOnce(ctx); err == nil {
 			return empty(http.StatusNoContent), nil
@@ -34,11 +39,8 @@ func (c *call) deleteOnce(ctx context.Context) error {
 		return err
 	}
 	if text := c.h("X-If-Delete-At"); text != "" {
-		at, err := strconv.ParseInt(text, 10, 64)
-		switch {
-		case err != nil:
-			return bad("Bad X-If-Delete-At header value")
-		case o.Expires.IsZero() || o.Expires.Unix() != at:
+		at, _ := strconv.ParseInt(text, 10, 64) // deleteObject has checked it
+		if o.Expires.IsZero() || o.Expires.Unix() != at {
 			return refusal(http.StatusPreconditionFailed, "")
 		}
 	}

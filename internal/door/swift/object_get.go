@@ -56,7 +56,7 @@ func send(o *backend.Object, status int, r wire.Range) *reply {
 
 // ranges reads the Range header; none means all. Errors: 416.
 func (c *call) ranges(v *object.Version) ([]wire.Range, error) {
-	header := c.h("Range")
+	header := strings.NewReplacer(" ", "", "\t", "").Replace(c.h("Range")) // Swift takes spaces anywhere
 	if header == "" || v.Size == 0 && strings.HasPrefix(header, "bytes=-") {
 		return nil, nil
 	}
@@ -69,7 +69,7 @@ func (c *call) ranges(v *object.Version) ([]wire.Range, error) {
 	ranges, err := wire.ParseRange(header, v.Size)
 	if err != nil {
 		return nil, refusal(http.StatusRequestedRangeNotSatisfiable, "").because(err).
-			carrying("Content-Range", "bytes */"+strconv.FormatInt(v.Size, 10)).carrying("Etag", v.ETag)
+			carrying("Content-Range", "bytes */"+strconv.FormatInt(v.Size, 10)).carrying("Etag", v.ETag).carrying("Accept-Ranges", "bytes")
 	}
 	return ranges, nil
 }
@@ -112,7 +112,7 @@ func (c *call) checkRead(v *object.Version) error {
 	}
 	modified := roundUp(v.Modified())
 	fails := func(status int) error {
-		return refusal(status, "").carrying("Etag", v.ETag).carrying("Last-Modified", wire.FormatDate(modified))
+		return refusal(status, "").carrying("Etag", v.ETag).carrying("Last-Modified", wire.FormatDate(modified)).carrying("Accept-Ranges", "bytes")
 	}
 	has := func(tags []string) bool { return contains(tags, "*") || contains(tags, v.ETag) }
 	switch {

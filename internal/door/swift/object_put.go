@@ -3,6 +3,7 @@ package swift
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -147,6 +148,9 @@ func (c *call) contentType() (string, error) {
 }
 
 func typeByName(name string) string {
+	if path.Ext(name) == ".wav" {
+		return "audio/x-wav" // as Swift guesses; systems differ here
+	}
 	kind := mime.TypeByExtension(path.Ext(name))
 	if kind == "" {
 		return defaultType
@@ -186,27 +190,39 @@ func (c *call) objectMeta(old map[object.Domain]map[string]string) (map[object.D
 func (c *call) deleteAt() (time.Time, error) {
 	now := c.started
 	if text := c.h("X-Delete-After"); text != "" {
-		n, err := strconv.ParseInt(text, 10, 64)
+		n, err := seconds(text)
 		switch {
-		case err != nil || n > 1<<40:
+		case err != nil:
 			return time.Time{}, bad("Non-integer X-Delete-After")
 		case n <= 0:
 			return time.Time{}, bad("X-Delete-After in past")
 		}
-		return time.Unix(now.Unix()+n, 0).UTC(), nil
+		return time.Unix(min(now.Unix()+n, deleteAtMax), 0).UTC(), nil
 	}
 	text := c.h("X-Delete-At")
 	if text == "" {
 		return time.Time{}, nil
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
+	n, err := seconds(text)
 	switch {
-	case err != nil || n > 1<<40:
+	case err != nil:
 		return time.Time{}, bad("Non-integer X-Delete-At")
 	case n <= now.Unix():
 		return time.Time{}, bad("X-Delete-At in past")
 	}
 	return time.Unix(n, 0).UTC(), nil
+}
+
+// deleteAtMax is the latest expiry; later ones become it, as in Swift, whose timestamps have ten digits.
+const deleteAtMax = 9999999999
+
+// seconds reads an integer of any size; what is over deleteAtMax becomes that.
+func seconds(text string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if errors.Is(err, strconv.ErrRange) && text[0] != '-' {
+		return deleteAtMax, nil
+	}
+	return min(n, deleteAtMax), err
 }
 
 // postObject replaces an object's metadata and keeps its content.

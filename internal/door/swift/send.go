@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"pithos/internal/door/wire"
@@ -97,7 +98,7 @@ func (c *call) refuse(err error) *reply {
 	case http.StatusUnauthorized:
 		realm := "unknown"
 		if c.account != "" {
-			realm = url.PathEscape(c.account)
+			realm = strings.ReplaceAll(url.PathEscape(c.account), ":", "%3A")
 		}
 		c.set("Www-Authenticate", `Swift realm="`+realm+`"`)
 	case http.StatusServiceUnavailable:
@@ -113,7 +114,9 @@ func (c *call) refuse(err error) *reply {
 	c.set("Content-Type", "text/html; charset=UTF-8")
 	if f.msg != "" {
 		rep.body = []byte(f.msg)
-		c.set("Content-Type", "text/plain")
+		if c.set("Content-Type", "text/plain"); f.header["Content-Type"] != nil {
+			c.out["Content-Type"] = f.header["Content-Type"]
+		}
 	}
 	return rep
 }
