@@ -29,7 +29,7 @@ lint: ## golangci-lint on the project, after the proof that it finds planted fau
 	tools/lint
 
 fmt: ## format all Go files
-	tools/lint --fix
+	tools/lint fmt
 
 fuzz-short: ## every fuzz target for ten seconds
 	test/fuzz 10s

@@ -7,9 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"unicode/utf8"
-
 	"time"
+	"unicode/utf8"
 
 	"pithos/internal/access"
 	"pithos/internal/backend"

@@ -169,9 +169,18 @@ func TestPutsThatAreRefusedStoreNothing(t *testing.T) {
 	w.do("PUT", "c", "").want(201)
 	long := strings.Repeat("x", 300)
 	for i, headers := range [][]string{
-		{"Etag", "00000000000000000000000000000000"}, {"X-Delete-At", "soon"}, {"X-Delete-At", "1"}, {"X-Delete-After", "0"}, {"X-Delete-After", "x"},
-		{"X-Object-Meta-K", long}, {"X-Object-Meta-" + long[:129], "v"}, {"If-None-Match", "abc"}, {"Content-Type", "text/plain; swift_bytes=3"},
-		{"X-Object-Manifest", "c/seg"}, {"X-Symlink-Target", "c/o"}, {"X-Copy-From", "none"},
+		{"Etag", "00000000000000000000000000000000"},
+		{"X-Delete-At", "soon"},
+		{"X-Delete-At", "1"},
+		{"X-Delete-After", "0"},
+		{"X-Delete-After", "x"},
+		{"X-Object-Meta-K", long},
+		{"X-Object-Meta-" + long[:129], "v"},
+		{"If-None-Match", "abc"},
+		{"Content-Type", "text/plain; swift_bytes=3"},
+		{"X-Object-Manifest", "c/seg"},
+		{"X-Symlink-Target", "c/o"},
+		{"X-Copy-From", "none"},
 	} {
 		want := 400
 		switch {

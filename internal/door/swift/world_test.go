@@ -158,12 +158,11 @@ func (a *answer) is(body string) *answer {
 	return a
 }
 
-func (a *answer) contains(texts ...string) *answer {
+func (a *answer) contains(texts ...string) {
 	a.t.Helper()
 	for _, s := range texts {
 		if !bytes.Contains([]byte(a.body), []byte(s)) {
 			a.t.Errorf("the answer has no %q:\n%s", s, a.body)
 		}
 	}
-	return a
 }
