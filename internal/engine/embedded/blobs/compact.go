@@ -25,7 +25,7 @@ func (s *Store) Compact(ctx context.Context) (freed int64, err error) {
 	if err := s.gate.enter(ctx, op); err != nil {
 		return 0, err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	s.compactMu.Lock()
 	defer s.compactMu.Unlock()
 	pack, live, ok, err := s.pickPack()
@@ -295,7 +295,7 @@ func (s *Store) Usage(ctx context.Context) (u blob.UsageReport, err error) {
 	if err := s.gate.enter(ctx, op); err != nil {
 		return u, err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	tallies, err := s.tallies()
 	if err != nil {
 		return u, errs.Wrap(op, errs.Internal, err)

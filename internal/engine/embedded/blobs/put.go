@@ -20,7 +20,7 @@ func (s *Store) Put(ctx context.Context, h blob.Hold, id block.ID, data []byte) 
 	if err := s.gate.enter(ctx, op); err != nil {
 		return err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	if id == block.Empty {
 		return nil
 	}
@@ -99,7 +99,7 @@ func (s *Store) Hold(ctx context.Context, h blob.Hold, ids []block.ID) (missing 
 	if err := s.gate.enter(ctx, op); err != nil {
 		return nil, err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	if err := s.opts.Admit(0); err != nil {
 		return nil, errs.Wrap(op, errs.Internal, err)
 	}
@@ -212,7 +212,7 @@ func (s *Store) Held(ctx context.Context, account naming.AccountID, ids []block.
 	if err := s.gate.enter(ctx, op); err != nil {
 		return nil, err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	held, err := s.stored(ids)
 	if err != nil {
 		return nil, errs.Wrap(op, errs.Internal, err)
@@ -239,7 +239,7 @@ func (s *Store) Stat(ctx context.Context, ids []block.ID, found func(id block.ID
 	if err := s.gate.enter(ctx, op); err != nil {
 		return err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	for _, id := range ids {
 		if id == block.Empty {
 			found(id, 0)

@@ -18,7 +18,7 @@ func (s *Store) Read(ctx context.Context, id block.ID, off int64, dst []byte) (i
 	if err := s.gate.enter(ctx, op); err != nil {
 		return 0, err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	if id == block.Empty {
 		return 0, nil
 	}

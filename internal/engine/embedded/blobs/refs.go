@@ -18,7 +18,7 @@ func (s *Store) Release(ctx context.Context, holders []block.Holder) error {
 	if err := s.gate.enter(ctx, op); err != nil {
 		return err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	for _, h := range holders {
 		for more := true; more; {
 			if err := ctx.Err(); err != nil {
@@ -81,7 +81,7 @@ func (s *Store) Walk(ctx context.Context, from *block.ID, fn func(blob.Info) boo
 	if err := s.gate.enter(ctx, op); err != nil {
 		return err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	if err := s.settle(ctx); err != nil {
 		return errs.Wrap(op, errs.Internal, err)
 	}
@@ -130,7 +130,7 @@ func (s *Store) WalkHolders(ctx context.Context, from block.Holder, fn func(h bl
 	if err := s.gate.enter(ctx, op); err != nil {
 		return err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixHeld}, UpperBound: []byte{prefixHeld + 1}})
 	if err != nil {
 		return internal(op, err)

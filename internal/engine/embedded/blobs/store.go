@@ -13,6 +13,7 @@ import (
 
 	"pithos/internal/block"
 	"pithos/internal/clock"
+	"pithos/internal/engine/embedded/durable"
 	"pithos/internal/engine/embedded/segment"
 	"pithos/internal/errs"
 	"pithos/internal/store/blob"
@@ -101,34 +102,15 @@ func NextPack(db *pebble.DB) (uint64, error) {
 	return next, err
 }
 
-// gate keeps Close waiting for running operations and later ones out.
-type gate struct {
-	mu     sync.RWMutex // not held during an operation, so that callbacks may call the store
-	closed bool
-	inside sync.WaitGroup
-}
+// gate is durable.Gate for operations that give up early when their context has ended.
+type gate struct{ durable.Gate }
 
-// enter admits an operation, which must call leave.
+// enter admits an operation, which must call Leave.
 func (g *gate) enter(ctx context.Context, op string) error {
 	if err := ctx.Err(); err != nil {
 		return canceled(op, err)
 	}
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	if g.closed {
-		return errs.E(op, errs.Closed, errs.Store, "")
-	}
-	g.inside.Add(1)
-	return nil
-}
-
-func (g *gate) leave() { g.inside.Done() }
-
-func (g *gate) close() {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
-	g.inside.Wait()
+	return g.Enter(op)
 }
 
 func canceled(op string, err error) error {
@@ -140,7 +122,7 @@ func canceled(op string, err error) error {
 
 // Close waits for running operations.
 func (s *Store) Close() error {
-	s.gate.close()
+	s.gate.Close()
 	return nil
 }
 

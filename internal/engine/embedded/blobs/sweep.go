@@ -21,7 +21,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, budget blob.Budget, fr
 	if err := s.gate.enter(ctx, op); err != nil {
 		return report, nil, err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	if err := s.settle(ctx); err != nil {
 		s.opts.Log.WarnContext(ctx, "sweeping although blocks could not be synced", "error", err)
 	}
@@ -120,7 +120,7 @@ func (s *Store) Quarantine(ctx context.Context, id block.ID) error {
 	if err := s.gate.enter(ctx, op); err != nil {
 		return err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	if err := s.settle(ctx); err != nil {
 		return errs.Wrap(op, errs.Internal, err)
 	}
@@ -153,7 +153,7 @@ func (s *Store) Quarantined(ctx context.Context) (ids []block.ID, err error) {
 	if err := s.gate.enter(ctx, op); err != nil {
 		return nil, err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	err = scan(s.db, []byte{prefixDamaged}, func(key, _ []byte) (bool, error) {
 		if id, ok := idOf(key); ok {
 			ids = append(ids, id)

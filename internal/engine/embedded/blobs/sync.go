@@ -34,7 +34,7 @@ func (s *Store) Sync(ctx context.Context) error {
 	if err := s.gate.enter(ctx, op); err != nil {
 		return err
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	if err := s.settle(ctx); err != nil {
 		return errs.Wrap(op, errs.Internal, err)
 	}
@@ -89,9 +89,9 @@ func (s *Store) lead(r *round) {
 	g.mu.Unlock()
 	close(r.done)
 	if next != nil {
-		s.gate.inside.Add(1) // the leader is inside, so nobody waits for zero yet
+		s.gate.EnterAgain() // the leader is inside, so nobody waits for zero yet
 		go func() {
-			defer s.gate.leave()
+			defer s.gate.Leave()
 			s.lead(next)
 		}()
 	}

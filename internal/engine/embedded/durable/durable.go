@@ -175,6 +175,9 @@ func (g *Gate) Enter(op string) error {
 	return nil
 }
 
+// EnterAgain lets somebody who is inside send another in, even after Close; Leave must follow for both.
+func (g *Gate) EnterAgain() { g.inside.Add(1) }
+
 // Leave follows Enter.
 func (g *Gate) Leave() { g.inside.Done() }
 
