@@ -64,6 +64,7 @@ type Summary struct {
 	Checksums    []Checksum
 	RootHash     block.ID
 	UUID         [16]byte // stable over the object's life
+	Share        Share    // of the path; may be amended without making a new version
 }
 
 // Modified is the version's modification time.

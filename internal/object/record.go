@@ -41,6 +41,7 @@ const (
 	fieldChecksum     = 11
 	fieldRootHash     = 12
 	fieldUUID         = 13
+	fieldShare        = 14
 	summaryMax        = 15
 
 	fieldAuthor          = 16
@@ -105,7 +106,7 @@ func AppendSummary(dst []byte, s *Summary) []byte {
 	if s.UUID != [16]byte{} {
 		dst = appendBytes(dst, fieldUUID, s.UUID[:])
 	}
-	return dst
+	return appendShare(dst, s.Share)
 }
 
 func appendDetail(dst []byte, v *Version) []byte {
@@ -460,6 +461,8 @@ func (s *Summary) field(f field) (err error) {
 		err = fixed(s.RootHash[:], f.bytes)
 	case fieldUUID:
 		err = fixed(s.UUID[:], f.bytes)
+	case fieldShare:
+		err = eachField(f.bytes, s.Share.field)
 	}
 	return err
 }

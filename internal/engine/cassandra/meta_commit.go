@@ -161,7 +161,7 @@ func (m *Meta) Commit(ctx context.Context, c meta.Change) (meta.Outcome, error) 
 			return nil, err
 		}
 		out = meta.Outcome{Version: steps.Add, Dropped: steps.Drop, Before: s.Newest}
-		if steps.Replace != nil {
+		if c.Op == meta.Amend {
 			out.Version = steps.Replace
 		}
 		return mutationOf(ch, cl, c, s, steps), nil

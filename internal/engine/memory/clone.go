@@ -40,6 +40,7 @@ func cloneVersions(vs []*object.Version) []*object.Version {
 
 func cloneSummary(s object.Summary) object.Summary {
 	s.Checksums = slices.Clone(s.Checksums)
+	s.Share = s.Share.Clone()
 	return s
 }
 

@@ -66,7 +66,7 @@ func (s *Meta) commit(c meta.Change) (meta.Outcome, error) {
 	s.apply(in, c, steps, up)
 	s.count(in, c.Account, delta)
 	out := meta.Outcome{Version: cloneVersion(steps.Add), Dropped: cloneVersions(steps.Drop), Before: state.Newest}
-	if steps.Replace != nil {
+	if c.Op == meta.Amend {
 		out.Version = cloneVersion(steps.Replace)
 	}
 	return out, nil

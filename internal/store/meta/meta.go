@@ -122,14 +122,20 @@ type Change struct {
 	If object.Precondition
 
 	// Version is the version to put. Its ID is chosen by Plan, its Name set to Name, its UUID kept from a visible
-	// predecessor. If it is Null, an earlier null version of the name is dropped with it.
+	// predecessor unless Moved. If it is Null, an earlier null version of the name is dropped with it.
 	Version *object.Version
+
+	// Moved says that Version brings the UUID of an object that came from elsewhere.
+	Moved bool
+
+	// Share replaces the share of the path; nil: Version takes over that of a visible predecessor.
+	Share *object.Share
 
 	// Target is the version to remove or amend.
 	Target Which
 
-	// Amend changes what may be amended (ACL, Tags, Retention, LegalHold, Encryption) on a copy of the target. It may be called
-	// several times and returns an error to give up.
+	// Amend changes what may be amended (ACL, Tags, Retention, LegalHold, Encryption, Share; RootHash where none was known) on a copy of the
+	// target. It may be called several times and returns an error to give up.
 	Amend func(v *object.Version) error
 
 	// Retain, if set, gives Version the retention that it does not bring itself, counted from the version's own time, which a clock that

@@ -3,6 +3,7 @@ package meta
 import (
 	"time"
 
+	"pithos/internal/block"
 	"pithos/internal/errs"
 	"pithos/internal/object"
 )
@@ -21,7 +22,7 @@ type State struct {
 // Steps is what an engine has to do for a change, all in one atomic step.
 type Steps struct {
 	Add     *object.Version   // new version to write
-	Replace *object.Version   // amended version to write over the one with the same id
+	Replace *object.Version   // amended version to write over the one with the same id; beside Drop, it is the one that becomes the newest
 	Drop    []*object.Version // versions to forget
 	Newest  *object.Version   // the newest version afterwards; nil: the name is gone
 	Delta   Usage             // of the versions alone; an engine adds the parts of a finished upload
@@ -52,10 +53,11 @@ func planPut(c Change, s State) (Steps, error) {
 	v.ID = max(object.IDAt(c.Now), s.Gone+1)
 	if s.Newest != nil {
 		v.ID = max(v.ID, s.Newest.ID+1)
-		if s.Newest.Visible() {
-			v.UUID = s.Newest.UUID
-		}
 	}
+	if !c.Moved && s.Newest != nil && s.Newest.Visible() {
+		v.UUID = s.Newest.UUID
+	}
+	v.Share = shareAfter(c, s, v.Visible())
 	if c.Retain != nil && v.Retention.Mode == object.NoRetention {
 		v.Retention = c.Retain(v.ID.Time())
 	}
@@ -68,6 +70,19 @@ func planPut(c Change, s State) (Steps, error) {
 	}
 	steps.Delta = delta(steps, s.Newest)
 	return steps, nil
+}
+
+// shareAfter is the share of a path on which a version was put: it hangs on the path from version to version, and ends with a delete marker.
+func shareAfter(c Change, s State, visible bool) object.Share {
+	switch {
+	case !visible:
+		return object.Share{}
+	case c.Share != nil:
+		return *c.Share
+	case s.Newest != nil && s.Newest.Visible():
+		return s.Newest.Share
+	}
+	return object.Share{}
 }
 
 func planRemove(c Change, s State) (Steps, error) {
@@ -83,6 +98,12 @@ func planRemove(c Change, s State) (Steps, error) {
 	steps := Steps{Drop: []*object.Version{s.Target}, Newest: s.Newest}
 	if s.Newest.ID == s.Target.ID {
 		steps.Newest = s.Second
+		// What the path shares is what its newest version says. An older version may say what was withdrawn long ago.
+		if s.Second != nil && !s.Second.Share.Equal(s.Newest.Share) {
+			second := *s.Second
+			second.Share = s.Newest.Share
+			steps.Newest, steps.Replace = &second, &second
+		}
 	}
 	steps.Delta = delta(steps, s.Newest)
 	return steps, nil
@@ -101,6 +122,10 @@ func planAmend(c Change, s State) (Steps, error) {
 	}
 	amended := *s.Target
 	amended.ACL, amended.Tags, amended.Retention, amended.LegalHold, amended.Encryption = v.ACL, v.Tags, v.Retention, v.LegalHold, v.Encryption
+	amended.Share = v.Share
+	if amended.RootHash == (block.ID{}) {
+		amended.RootHash = v.RootHash
+	}
 	steps := Steps{Replace: &amended, Newest: s.Newest}
 	if s.Newest.ID == amended.ID {
 		steps.Newest = &amended

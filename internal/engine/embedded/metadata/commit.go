@@ -154,7 +154,7 @@ func (t *tx) plan(stripe int) error {
 	switch {
 	case steps.Add != nil:
 		t.add(steps)
-	case steps.Replace != nil:
+	case c.Op == meta.Amend:
 		t.outcome.Version = steps.Replace
 		t.replace(steps.Replace)
 	default:
@@ -298,6 +298,10 @@ func (t *tx) remove(steps meta.Steps) {
 	default: // the newest goes
 		t.deleteOlder(steps.Newest.ID)
 		next.split, next.record = t.second.split, t.second.record
+		if steps.Replace != nil {
+			amended := t.writeRecord(steps.Replace, t.second.split)
+			next.split, next.record = amended.split, amended.record
+		}
 	}
 	next.older--
 	t.putHead(steps.Newest, next, row{split: next.split, record: next.record})

@@ -76,6 +76,38 @@ var committing = []sentence{
 			e.Error("the UUID came back after the name was deleted")
 		}
 	}},
+	{"Commit/a version that was moved brings its UUID", func(e *env) {
+		first := e.put("a", e.data(1))
+		c := e.change("a", e.data(1))
+		c.Moved = true
+		if second := e.commit(c).Version; second.UUID != c.Version.UUID || second.UUID == first.UUID {
+			e.Error("the moved object took the UUID of what it replaced")
+		}
+	}},
+	{"Share/hangs on the path while something shows there", func(e *env) {
+		shared := object.Share{Read: []string{"bob"}, Write: []string{"owner:team"}, Public: "abc"}
+		v := e.data(1)
+		v.Share = shared
+		e.put("a", v)
+		second := e.put("a", e.data(2))
+		e.wantSame("taken over", second.Share, shared)
+		e.wantSame("listed", e.scan(e.container, meta.View{})[0].Share, shared)
+		withdrawn := e.amendment("a", func(v *object.Version) error { v.Share = object.Share{Read: []string{"eve"}}; return nil })
+		e.wantSame("amended", e.commit(withdrawn).Version.Share, object.Share{Read: []string{"eve"}})
+		e.remove("a", second.ID)
+		e.wantSame("an older version does not bring the old share back", e.get("a", meta.Which{}).Share, object.Share{Read: []string{"eve"}})
+		e.wantSame("nor in listings", e.scan(e.container, meta.View{})[0].Share, object.Share{Read: []string{"eve"}})
+		m := e.put("a", marker())
+		e.wantSame("a delete marker ends it", m.Share, object.Share{})
+		e.remove("a", m.ID)
+		e.wantSame("and it does not come back", e.get("a", meta.Which{}).Share, object.Share{})
+		c := e.change("a", e.data(3))
+		c.Share = &shared
+		e.commit(c)
+		c = e.change("a", e.data(4))
+		c.Share = new(object.Share)
+		e.wantSame("replaced", e.commit(c).Version.Share, object.Share{})
+	}},
 	{"Remove/the version before becomes the newest", func(e *env) {
 		first := e.put("a", e.data(1))
 		second := e.put("a", e.data(2))
@@ -130,6 +162,8 @@ var committing = []sentence{
 			v.Retention = object.Retention{Mode: object.Compliance, Until: e.now.Add(time.Hour)}
 			v.LegalHold = false
 			v.Encryption = []byte("new")
+			v.Share = object.Share{Public: "new"}
+			v.RootHash = block.Sum([]byte("new"))
 			v.Size, v.ETag, v.ID, v.Name, v.ContentType = 1, "other", 1, "other", "other"
 			v.Meta = nil
 			return nil
@@ -142,6 +176,7 @@ var committing = []sentence{
 		want.Retention = object.Retention{Mode: object.Compliance, Until: out.Version.Retention.Until}
 		want.LegalHold = false
 		want.Encryption = []byte("new")
+		want.Share = object.Share{Public: "new"}
 		e.wantSame("outcome", out.Version, &want, sameExceptLatest)
 		e.wantSame("amended", e.get("a", c.Target), &want, sameExceptLatest)
 		e.wantSame("the other version", e.get("a", meta.Which{}), second, sameExceptLatest)

@@ -52,6 +52,7 @@ func (e *env) full() *object.Version {
 	v.Tags = []object.Tag{{Key: "z", Value: ""}, {Key: "a", Value: "\u00e9"}}
 	v.Retention = object.Retention{Mode: object.Governance, Until: e.now.Add(time.Minute)}
 	v.LegalHold = true
+	v.Share = object.Share{Read: []string{"u\u00e9", "owner:group"}, Write: []string{"*"}, Public: "abc"}
 	return v
 }
 

@@ -168,7 +168,11 @@ func null(v *object.Version) *object.Version {
 
 // change is a put of v in the test's container, a second after the last one.
 func (e *env) change(name naming.ObjectName, v *object.Version) meta.Change {
-	return meta.Change{Container: e.container, Account: e.account, Name: name, Now: e.tick(), Op: meta.Put, Version: v}
+	c := meta.Change{Container: e.container, Account: e.account, Name: name, Now: e.tick(), Op: meta.Put, Version: v}
+	if !v.Share.IsZero() {
+		c.Share = &v.Share
+	}
+	return c
 }
 
 // removal is the removal of a version.
