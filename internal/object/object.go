@@ -65,6 +65,7 @@ type Summary struct {
 	RootHash     block.ID
 	UUID         [16]byte // stable over the object's life
 	Share        Share    // of the path; may be amended without making a new version
+	Note         string   // what listings show of a manifest or link besides, as its writer encoded it; "" for data
 }
 
 // Modified is the version's modification time.
@@ -84,7 +85,7 @@ type Version struct {
 	Parts     []Part    // of an assembled object; empty otherwise
 	Upload    string    // id of the multipart upload that made it, "" otherwise
 	Expires   time.Time // X-Delete-At; zero: never
-	Target    string    // of a link, or the manifest's container/prefix
+	Target    string    // of a dynamic manifest: container/prefix
 
 	// Encryption holds the parameters with which the content was encrypted; nil for plain content.
 	Encryption []byte
@@ -98,8 +99,9 @@ type Version struct {
 
 // Content is a version's bytes: a block map and who holds its blocks.
 type Content struct {
-	Holder block.Holder // zero when nothing is stored (empty, or zeros only)
-	Map    block.Map
+	Holder   block.Holder // zero when nothing is stored (empty, or zeros only)
+	Map      block.Map
+	Document block.Map // a text beside the bytes, held by the same holder: the list of segments of a static manifest
 }
 
 // Headers are the content headers that are kept and given back as they came.

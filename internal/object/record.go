@@ -42,6 +42,7 @@ const (
 	fieldRootHash     = 12
 	fieldUUID         = 13
 	fieldShare        = 14
+	fieldNote         = 15
 	summaryMax        = 15
 
 	fieldAuthor          = 16
@@ -67,6 +68,8 @@ const (
 	fieldRetentionMode   = 36
 	fieldRetentionUntil  = 37
 	fieldLegalHold       = 38
+	fieldDocumentDepth   = 39
+	fieldDocumentRefs    = 40 // as fieldRefs
 	fieldPartNumber      = 1
 	fieldPartModified    = 2
 	fieldPartSize        = fieldSize     // parts share the numbers of what
@@ -106,7 +109,7 @@ func AppendSummary(dst []byte, s *Summary) []byte {
 	if s.UUID != [16]byte{} {
 		dst = appendBytes(dst, fieldUUID, s.UUID[:])
 	}
-	return appendShare(dst, s.Share)
+	return appendString(appendShare(dst, s.Share), fieldNote, s.Note)
 }
 
 func appendDetail(dst []byte, v *Version) []byte {
@@ -141,7 +144,8 @@ func appendDetail(dst []byte, v *Version) []byte {
 	}
 	dst = appendVarint(dst, fieldRetentionMode, uint64(v.Retention.Mode))
 	dst = appendTime(dst, fieldRetentionUntil, v.Retention.Until)
-	return appendBool(dst, fieldLegalHold, v.LegalHold)
+	dst = appendBool(dst, fieldLegalHold, v.LegalHold)
+	return appendDocument(dst, v.Content.Document)
 }
 
 // AppendPart appends the record of p.
@@ -157,7 +161,7 @@ func appendPart(dst []byte, p *Part) []byte {
 
 // AppendContent appends the record of c.
 func AppendContent(dst []byte, c Content) []byte {
-	return appendContent(append(dst, recordFormat), c, block.ID{})
+	return appendDocument(appendContent(append(dst, recordFormat), c, block.ID{}), c.Document)
 }
 
 func appendContent(dst []byte, c Content, root block.ID) []byte {
@@ -171,15 +175,27 @@ func appendContent(dst []byte, c Content, root block.ID) []byte {
 	case len(refs) == 1 && root != (block.ID{}) && refs[0].ID == root && refs[0].Len != 0:
 		dst = appendVarint(dst, fieldRootRef, uint64(refs[0].Len))
 	default:
-		dst = appendMessage(dst, fieldRefs, func(dst []byte) []byte {
-			for i := range refs {
-				dst = append(dst, refs[i].ID[:]...)
-				dst = binary.AppendUvarint(dst, uint64(refs[i].Len))
-			}
-			return dst
-		})
+		dst = appendRefs(dst, fieldRefs, refs)
 	}
 	return dst
+}
+
+func appendDocument(dst []byte, m block.Map) []byte {
+	dst = appendVarint(dst, fieldDocumentDepth, uint64(m.Depth))
+	if len(m.Refs) == 0 {
+		return dst
+	}
+	return appendRefs(dst, fieldDocumentRefs, m.Refs)
+}
+
+func appendRefs(dst []byte, n protowire.Number, refs []block.Ref) []byte {
+	return appendMessage(dst, n, func(dst []byte) []byte {
+		for i := range refs {
+			dst = append(dst, refs[i].ID[:]...)
+			dst = binary.AppendUvarint(dst, uint64(refs[i].Len))
+		}
+		return dst
+	})
 }
 
 // appendETag appends an ETag in its shortest form: 16 bytes instead of 32 digits.
@@ -463,6 +479,8 @@ func (s *Summary) field(f field) (err error) {
 		err = fixed(s.UUID[:], f.bytes)
 	case fieldShare:
 		err = eachField(f.bytes, s.Share.field)
+	case fieldNote:
+		s.Note = string(f.bytes)
 	}
 	return err
 }
@@ -556,6 +574,10 @@ func (c *Content) field(f field) (known bool, err error) {
 		c.Map.Depth = uint8(f.varint)
 	case fieldRefs:
 		c.Map.Refs, err = parseRefs(f.bytes)
+	case fieldDocumentDepth:
+		c.Document.Depth = uint8(f.varint)
+	case fieldDocumentRefs:
+		c.Document.Refs, err = parseRefs(f.bytes)
 	default:
 		return false, nil
 	}

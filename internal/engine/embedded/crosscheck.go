@@ -43,7 +43,10 @@ func (c *crossChecker) run(ctx context.Context) error {
 
 // content checks one map. Its size is checked too, because a wrong one would cut the object or fill it with zeros.
 func (c *crossChecker) content(ctx context.Context, name string, content object.Content) error {
-	return c.refs(ctx, name, content.Holder, content.Map.Depth, content.Map.Refs)
+	if err := c.refs(ctx, name, content.Holder, content.Map.Depth, content.Map.Refs); err != nil {
+		return err
+	}
+	return c.refs(ctx, name, content.Holder, content.Document.Depth, content.Document.Refs)
 }
 
 func (c *crossChecker) damage(name string, id block.ID, format string, args ...any) {

@@ -46,6 +46,7 @@ func cloneSummary(s object.Summary) object.Summary {
 
 func cloneContent(c object.Content) object.Content {
 	c.Map.Refs = slices.Clone(c.Map.Refs)
+	c.Document.Refs = slices.Clone(c.Document.Refs)
 	return c
 }
 
