@@ -42,6 +42,7 @@ const (
 	InvalidObjectState            code = "InvalidObjectState"
 	InvalidPart                   code = "InvalidPart"
 	InvalidPartOrder              code = "InvalidPartOrder"
+	InvalidPolicyDocument         code = "InvalidPolicyDocument"
 	InvalidRange                  code = "InvalidRange"
 	InvalidRequest                code = "InvalidRequest"
 	InvalidRetentionPeriod        code = "InvalidRetentionPeriod"
@@ -52,9 +53,11 @@ const (
 	InvalidURI                    code = "InvalidURI"
 	KeyTooLong                    code = "KeyTooLongError"
 	MalformedACL                  code = "MalformedACLError"
+	MalformedPOSTRequest          code = "MalformedPOSTRequest"
 	MalformedTrailer              code = "MalformedTrailerError"
 	MalformedXML                  code = "MalformedXML"
 	MaxMessageLengthExceeded      code = "MaxMessageLengthExceeded"
+	MaxPostPreDataLength          code = "MaxPostPreDataLengthExceededError"
 	MetadataTooLarge              code = "MetadataTooLarge"
 	MethodNotAllowed              code = "MethodNotAllowed"
 	MissingAttachment             code = "MissingAttachment"
@@ -172,6 +175,7 @@ var messages = map[code]string{
 	InvalidObjectState:            "The operation is not valid for the current state of the object.",
 	InvalidPart:                   "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.",
 	InvalidPartOrder:              "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
+	InvalidPolicyDocument:         "The content of the form does not meet the conditions specified in the policy document.",
 	InvalidRange:                  "The requested range is not satisfiable",
 	InvalidRequest:                "The request is not valid.",
 	InvalidRetentionPeriod:        "The retention period you specified is not valid.",
@@ -181,9 +185,11 @@ var messages = map[code]string{
 	InvalidURI:                    "Couldn't parse the specified URI.",
 	KeyTooLong:                    "Your key is too long.",
 	MalformedACL:                  "The XML you provided was not well-formed or did not validate against our published schema.",
+	MalformedPOSTRequest:          "The body of your POST request is not well-formed multipart/form-data.",
 	MalformedTrailer:              "The request contained trailing data that was not well-formed or did not conform to our published schema.",
 	MalformedXML:                  "The XML you provided was not well-formed or did not validate against our published schema.",
 	MaxMessageLengthExceeded:      "Your request was too large.",
+	MaxPostPreDataLength:          "Your POST request fields preceding the upload file were too large.",
 	MetadataTooLarge:              "Your metadata headers exceed the maximum allowed metadata size.",
 	MethodNotAllowed:              "The specified method is not allowed against this resource.",
 	MissingContentLength:          "You must provide the Content-Length HTTP header.",

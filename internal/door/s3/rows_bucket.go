@@ -19,7 +19,8 @@ func bucketRows() []row {
 		{op: "CreateBucket", method: put, level: b, action: "s3:CreateBucket", state: served, handle: createBucket},
 		{op: "HeadBucket", method: head, level: b, action: "s3:ListBucket", state: served, handle: headBucket},
 		{op: "DeleteBucket", method: remove, level: b, action: "s3:DeleteBucket", state: served, handle: deleteBucket},
-		{op: "ListObjects", method: get, level: b, action: "s3:ListBucket", query: "prefix delimiter max-keys encoding-type marker", state: served, handle: listObjects},
+		// bucket, key and etag are what PostObject adds to the address that a form redirects to, which may be here.
+		{op: "ListObjects", method: get, level: b, action: "s3:ListBucket", query: "prefix delimiter max-keys encoding-type marker bucket key etag", state: served, handle: listObjects},
 		{op: "ListObjectsV2", method: get, level: b, marker: "list-type=2", action: "s3:ListBucket", query: "prefix delimiter max-keys encoding-type continuation-token start-after fetch-owner", state: served, handle: listObjectsV2},
 		{op: "ListObjectVersions", method: get, level: b, marker: "versions", action: "s3:ListBucketVersions", query: "prefix delimiter max-keys encoding-type key-marker version-id-marker", state: served, handle: listObjectVersions},
 		{op: "GetBucketLocation", method: get, level: b, marker: "location", action: "s3:GetBucketLocation", state: served, handle: getBucketLocation},
@@ -32,7 +33,7 @@ func bucketRows() []row {
 		{op: "DeleteBucketOwnershipControls", method: remove, level: b, marker: "ownershipControls", action: "s3:PutBucketOwnershipControls", state: served, handle: deleteBucketOwnershipControls},
 		{op: "ListMultipartUploads", method: get, level: b, marker: "uploads", action: "s3:ListBucketMultipartUploads", query: "prefix delimiter key-marker upload-id-marker max-uploads encoding-type", state: served, handle: listMultipartUploads},
 		{op: "DeleteObjects", method: post, level: b, marker: "delete", action: "s3:DeleteObject", state: served, handle: deleteObjects},
-		{op: "PostObject", method: post, level: b, action: "s3:PutObject", note: "form upload; " + later},
+		{op: "PostObject", method: post, level: b, action: "s3:PutObject", state: served, handle: postObject, note: "a browser's upload form"},
 		{op: "OptionsBucket", method: "OPTIONS", level: b, state: served, handle: preflight, note: "CORS preflight"},
 
 		// Nothing of the following can be configured yet.

@@ -7,7 +7,7 @@ func objectRows() []row {
 	return []row{
 		{op: "PutObject", method: put, level: o, action: "s3:PutObject", state: served, handle: putObject},
 		{op: "CopyObject", method: put, level: o, header: "X-Amz-Copy-Source", action: "s3:PutObject", state: served, handle: copyObject},
-		{op: "GetObject", method: get, level: o, action: "s3:GetObject", query: "versionId partNumber response-content-type response-content-language response-content-disposition response-content-encoding response-cache-control response-expires", state: served, handle: getObject},
+		{op: "GetObject", method: get, level: o, action: "s3:GetObject", query: "versionId partNumber response-content-type response-content-language response-content-disposition response-content-encoding response-cache-control response-expires bucket key etag", state: served, handle: getObject},
 		{op: "HeadObject", method: head, level: o, action: "s3:GetObject", query: "versionId partNumber response-content-type response-content-language response-content-disposition response-content-encoding response-cache-control response-expires", state: served, handle: headObject},
 		{op: "DeleteObject", method: remove, level: o, action: "s3:DeleteObject", query: "versionId", state: served, handle: deleteObject},
 		{op: "GetObjectAttributes", method: get, level: o, marker: "attributes", action: "s3:GetObjectAttributes", query: "versionId", state: served, handle: getObjectAttributes},

@@ -36,9 +36,11 @@ const (
 	V4Query
 	V2Header
 	V2Query
+	V4Form
+	V2Form
 )
 
-var schemeNames = [...]string{"anonymous", "v4", "v4-presigned", "v2", "v2-presigned"}
+var schemeNames = [...]string{"anonymous", "v4", "v4-presigned", "v2", "v2-presigned", "v4-form", "v2-form"}
 
 func (s Scheme) String() string { return schemeNames[s] }
 
