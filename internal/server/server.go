@@ -75,7 +75,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
-	s := &service{o: o, stores: st, metrics: newMetrics(o.Version)}
+	s := &service{o: o, stores: st, metrics: newMetrics(o.Version), mender: newMender()}
 	return s.run(ctx)
 }
 
@@ -88,6 +88,7 @@ type service struct {
 	stopping atomic.Bool
 	s3       *http.Server
 	gate     *gate
+	mender   *mender
 	swift    *http.Server // nil: the OpenStack API is not served
 	swiftIn  *gate
 	swiftAt  net.Listener
@@ -137,10 +138,13 @@ func (s *service) run(ctx context.Context) (err error) {
 		return err
 	}
 	s.failed = make(chan error, 3)
+	if !serveTLS {
+		s3Listener = s.mender.listener(s3Listener) // what passes below TLS is encrypted
+	}
 	s.serve(s.s3, s3Listener, serveTLS)
 	s.serve(s.admin, adminListener, false)
 	if s.swift != nil {
-		s.serve(s.swift, s.swiftAt, false)
+		s.serve(s.swift, s.mender.listener(s.swiftAt), false)
 	}
 	s.o.Log.InfoContext(ctx, "serving", "s3", started.S3, "openstack", started.OpenStack, "admin", started.Admin, "data", started.Data, "version", s.o.Version)
 	if s.o.Started != nil {
@@ -199,7 +203,8 @@ func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks
 	})
 	s.gate = &gate{next: door, refuse: http.HandlerFunc(door.Refuse)}
 	// The door refuses a large header in the words of its protocol; net/http's own bound lies behind it.
-	s.s3 = s.httpServer(base, s.gate, cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, 2*int(cfg.Limits.HeaderBytes))
+	s.s3 = s.httpServer(base, s.mender.restore(s.gate), cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, 2*int(cfg.Limits.HeaderBytes))
+	s.s3.ConnContext = s.mender.connContext
 	if cfg.S3.TLS.Cert != "" {
 		cert, err := newCertificate(cfg.S3.TLS.Cert, cfg.S3.TLS.Key, s.o.Clock)
 		if err != nil {

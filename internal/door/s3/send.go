@@ -3,12 +3,11 @@ package s3
 import (
 	"context"
 	"encoding/base64"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
-	"time"
 
+	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 )
 
@@ -29,7 +28,7 @@ func (s *sink) Write(p []byte) (int, error) {
 // send writes the answer. Its error means that headers or a part of the body are out already and the connection must
 // be cut, except when nothing was written yet: then send answers with the error itself.
 func (c *call) send(ctx context.Context, rep *reply) error {
-	c.finishHeaders(rep)
+	c.finishHeaders(ctx, rep)
 	if rep.stream == nil {
 		c.w.w.WriteHeader(rep.status)
 		if len(rep.body) == 0 || c.r.Method == http.MethodHead {
@@ -45,7 +44,7 @@ func (c *call) send(ctx context.Context, rep *reply) error {
 		// The first block is checked before its first byte is written, so a damaged object still gets a proper answer.
 		failed := c.refuse(err)
 		*rep = *failed
-		c.finishHeaders(failed)
+		c.finishHeaders(ctx, failed)
 		c.w.w.WriteHeader(failed.status)
 		_, _ = c.w.Write(failed.body)
 		return nil
@@ -76,7 +75,7 @@ func (f *firstWrite) Write(p []byte) (int, error) {
 }
 
 // finishHeaders sets what every answer has: ids, length, and whether the connection can go on.
-func (c *call) finishHeaders(rep *reply) {
+func (c *call) finishHeaders(ctx context.Context, rep *reply) {
 	c.set("X-Amz-Request-Id", c.id)
 	c.set("X-Amz-Id-2", c.door.hostID)
 	c.out["Server"] = serverName
@@ -85,7 +84,9 @@ func (c *call) finishHeaders(rep *reply) {
 		c.drain()
 	}
 	switch {
-	case rep.status == http.StatusNoContent || rep.status == http.StatusNotModified || rep.noLength:
+	case rep.status == http.StatusNoContent || rep.status == http.StatusNotModified:
+		wire.AnnounceEmpty(ctx)
+	case rep.noLength:
 	case rep.stream != nil:
 		c.set("Content-Length", strconv.FormatInt(rep.length, 10))
 	case c.r.Method == http.MethodHead && len(rep.body) == 0 && c.out["Content-Length"] != nil:
@@ -101,33 +102,11 @@ func (c *call) finishHeaders(rep *reply) {
 // serverName is the Server header; never written.
 var serverName = []string{"Pithos"}
 
-// drainTime bounds how long the rest of a refused body is read.
-const drainTime = 10 * time.Second
-
-// drain reads what is left of a refused request's body, within bounds, because net/http cuts the connection when an answer is
-// ready while more than 256 KiB are unread, and the client then sees a broken pipe instead of the answer. A client that waits for
-// "100 Continue" sends nothing, and must not be invited to. When the rest does not come, the connection is closed after
-// the answer; its deadline stays, so that net/http does not wait for the rest either.
+// drain takes the rest of a refused body off the connection, or has it closed.
 func (c *call) drain() {
-	body := c.r.Body
-	if body == nil || body == http.NoBody || c.r.ContentLength == 0 || c.r.Header["Expect"] != nil && !c.payload.begun {
-		return
-	}
 	c.payload.release()
-	rc := http.NewResponseController(c.w.w)
-	limit := int64(c.door.o.Limits.DrainBytes)
-	wait := drainTime
-	if c.payload.stalled {
-		wait = 0
-	}
-	if err := rc.SetReadDeadline(c.door.o.Clock.Now().Add(wait)); err != nil {
-		return
-	}
-	if c.r.ContentLength > limit || c.payload.stalled {
-		c.set("Connection", "close")
-		return
-	}
-	if _, err := io.Copy(io.Discard, io.LimitReader(body, limit)); err != nil {
+	f := wire.Refused{Begun: c.payload.begun, Stalled: c.payload.stalled, Limit: int64(c.door.o.Limits.DrainBytes), Clock: c.door.o.Clock}
+	if !wire.Drain(c.w.w, c.r, f) {
 		c.set("Connection", "close")
 	}
 }

@@ -2,12 +2,10 @@ package swift
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"pithos/internal/door/wire"
 	"pithos/internal/errs"
@@ -33,7 +31,7 @@ func (s *sink) Write(p []byte) (int, error) {
 
 // send writes the answer. Its error means that headers or a part of the body are out already and the connection must be cut.
 func (c *call) send(ctx context.Context, rep *reply) error {
-	c.finishHeaders(rep)
+	c.finishHeaders(ctx, rep)
 	c.w.status = rep.status
 	if rep.stream == nil {
 		c.w.begun = true
@@ -63,10 +61,13 @@ func (c *call) send(ctx context.Context, rep *reply) error {
 }
 
 // finishHeaders sets what every answer has.
-func (c *call) finishHeaders(rep *reply) {
+func (c *call) finishHeaders(ctx context.Context, rep *reply) {
 	wire.SetTransaction(c.out, c.id)
 	if rep.status >= http.StatusBadRequest {
 		c.drain()
+	}
+	if rep.status == http.StatusNoContent || rep.status == http.StatusNotModified {
+		wire.AnnounceEmpty(ctx)
 	}
 	switch {
 	case rep.stream != nil:
@@ -121,32 +122,13 @@ func (c *call) refuse(err error) *reply {
 	return rep
 }
 
-// drainTime bounds how long the rest of a refused body is read.
-const drainTime = 10 * time.Second
-
-// drain reads what is left of a refused request's body, within bounds, because net/http cuts the connection when an answer is
-// ready while more than 256 KiB are unread, and the client then sees a broken pipe instead of the answer. A client that waits
-// for "100 Continue" sends nothing.
+// drain takes the rest of a refused body off the connection, or has it closed.
 func (c *call) drain() {
 	begun := c.body != nil && c.body.Count() > 0
-	if c.r.Body == nil || c.r.Body == http.NoBody || c.r.ContentLength == 0 || c.r.Header["Expect"] != nil && !begun {
-		return
-	}
 	if c.body != nil {
 		c.body.Release()
 	}
-	limit := int64(c.door.o.Limits.DrainBytes)
-	rc := http.NewResponseController(c.w.w)
-	if err := rc.SetReadDeadline(c.door.o.Clock.Now().Add(drainTime)); err != nil {
-		return
-	}
-	if c.r.ContentLength > limit {
+	if !wire.Drain(c.w.w, c.r, wire.Refused{Begun: begun, Limit: int64(c.door.o.Limits.DrainBytes), Clock: c.door.o.Clock}) {
 		c.set("Connection", "close")
-		return
 	}
-	if n, err := io.Copy(io.Discard, io.LimitReader(c.r.Body, limit)); err != nil || n == limit {
-		c.set("Connection", "close")
-		return
-	}
-	_ = rc.SetReadDeadline(time.Time{}) // it worked above
 }
