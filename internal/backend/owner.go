@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"pithos/internal/naming"
+	"pithos/internal/store/bucket"
 )
 
 // Owner tells which account owns a container. It asks nobody's permission, since bucket names tell their existence anyhow, and
@@ -18,4 +19,11 @@ func (b *Backend) Owner(ctx context.Context, r Ref) (naming.AccountID, error) {
 func (b *Backend) Document(ctx context.Context, r Ref, name string) ([]byte, error) {
 	c, err := b.find(ctx, r)
 	return c.Config.Documents[name], err
+}
+
+// Found gives a container as it is. It asks nobody's permission: it is for what an answer that is already allowed says besides, and for the service's own
+// work. It must not be written to. NotFound/Bucket or NotFound/Container.
+func (b *Backend) Found(ctx context.Context, r Ref) (bucket.Container, error) {
+	c, err := b.find(ctx, r)
+	return c, fail("backend.Found", err)
 }

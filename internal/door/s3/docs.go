@@ -8,8 +8,9 @@ func Compatibility() string {
 	b.WriteString(`# S3: operations
 
 This page is made from the route table of internal/door/s3 (go test ./internal/door/s3 -run Compatibility -update). "served" has an end-to-end
-test; "refused" answers 501 NotImplemented and names the operation. Query parameters, sub-resources and x-amz- headers that are not
-known are refused too, never ignored.
+test; "refused" answers 501 NotImplemented and names the operation. Query parameters and sub-resources that are not
+known are refused too, never ignored, and so are x-amz- headers that S3 has and Pithos has not, or that begin like one of S3's. A name that has nothing to
+do with S3 (x-amz-foo) is signed and ignored, as at AWS.
 
 | operation | method | address | selected by | permission | state | note |
 |---|---|---|---|---|---|---|

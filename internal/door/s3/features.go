@@ -8,7 +8,7 @@ import (
 type feature uint8
 
 const (
-	unknownFeature feature = iota // refused: the plain operation would not be what was asked for
+	unknownFeature feature = iota // no header of S3: ignored, as at AWS, where it is signed and means nothing
 	knownFeature                  // served, or harmless wherever it does not apply
 	refusedFeature                // known and not served yet
 )
@@ -35,14 +35,29 @@ func featureOf(name string) feature {
 		"x-amz-skip-destination-validation", "x-amz-create-session-mode", "x-amz-s3session-token", "x-amz-bucket-namespace":
 		return refusedFeature
 	}
-	switch {
-	case strings.HasPrefix(name, "x-amz-meta-"):
+	if strings.HasPrefix(name, "x-amz-meta-") {
 		return knownFeature
-	case strings.HasPrefix(name, "x-amz-server-side-encryption"), strings.HasPrefix(name, "x-amz-copy-source-server-side-encryption"),
-		strings.HasPrefix(name, "x-amz-object-lock-"), strings.HasPrefix(name, "x-amz-fwd-"), strings.HasPrefix(name, "x-amz-rename-source-"):
+	}
+	if inFamily(name) {
 		return refusedFeature
 	}
 	return unknownFeature
+}
+
+// inFamily reports whether a header that is not known belongs to a family of S3's: then it asks for something that S3 may do by now and this door cannot,
+// and the plain operation would not be what was asked for. The families are the beginnings of all headers that S3 has published.
+func inFamily(name string) bool {
+	rest := strings.TrimPrefix(name, "x-amz-")
+	word, _, _ := strings.Cut(rest, "-")
+	switch word {
+	case "abac", "access", "acl", "annotation", "archive", "bucket", "bypass", "checksum", "confirm", "content", "copy", "create", "decoded", "delete", "destination",
+		"encryption", "expected", "expiration", "expires", "fetch", "force", "fwd", "grant", "id", "if", "inventory", "is", "location", "max", "meta", "metadata",
+		"mfa", "missing", "mp", "notification", "object", "optional", "part", "parts", "policy", "rename", "replace", "replication", "request", "require",
+		"requester", "restore", "retain", "s3", "s3session", "sdk", "security", "server", "session", "skip", "source", "storage", "tag", "tagging", "target",
+		"trailer", "transition", "update", "version", "versioning", "website", "write":
+		return true
+	}
+	return false
 }
 
 // checkFeatures refuses headers whose meaning is not served, by name.
@@ -52,7 +67,7 @@ func (c *call) checkFeatures() error {
 			continue
 		}
 		lower := lowerName(name)
-		if featureOf(lower) == knownFeature {
+		if featureOf(lower) != refusedFeature {
 			continue
 		}
 		return fail(NotImplemented, "The header '"+clip(lower)+"' implies functionality that is not implemented.").with("Header", clip(lower))

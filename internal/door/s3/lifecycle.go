@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"pithos/internal/access"
 	"pithos/internal/door/wire"
 	"pithos/internal/object"
 	"pithos/internal/object/lifecycle"
@@ -394,11 +393,17 @@ func headerText(s string) string {
 	return encodePath(s)
 }
 
-// told tells of the version that was just written when it is going to expire. The write stands whether or not that can be found out.
+// told tells of the version that was just written: where versions are suspended, that it is the null version; and when it is going to expire. The
+// write stands whether or not that can be found out.
 func (c *call) told(ctx context.Context, v *object.Version) {
-	if container, err := c.door.b.Container(ctx, c.caller, c.ref(), access.PutObject); err == nil {
-		written := *v
-		written.Latest = true
-		_ = c.setExpiration(&container, &written)
+	container, err := c.door.b.Found(ctx, c.ref())
+	if err != nil {
+		return
 	}
+	if v.Null && container.Config.Versioning != bucket.VersioningOff {
+		c.set("X-Amz-Version-Id", nullVersion)
+	}
+	written := *v
+	written.Latest = true
+	_ = c.setExpiration(&container, &written)
 }
