@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pithos/internal/store/bucket"
 )
 
 // people speaks to a world by the names of who asks: "main" is alice, "alt" is bob, "" is nobody.
