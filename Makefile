@@ -1,6 +1,6 @@
 # "make help" says what there is. The test command is test/run; CI calls .ci/run.
 
-.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash stops meta linear s3-tests bench
+.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash stops meta linear s3-tests swift-tests bench
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -51,6 +51,9 @@ linear: ## histories of conditional writes, checked for linearizability, with ea
 
 s3-tests: ## ceph/s3-tests by group: make s3-tests S3TESTS=checkout; COMPAT="flags"
 	go run ./test/compat -suite "$(S3TESTS)" $(COMPAT)
+
+swift-tests: ## Swift's functional tests beside Swift's counts: make swift-tests SWIFT="-v test_slo tests s3api"; all without SWIFT
+	go run ./test/compat/swift $(SWIFT)
 
 bench: ## speed and memory beside their limits, as Markdown on standard output; BENCH="flags"
 	go run ./test/bench $(BENCH)

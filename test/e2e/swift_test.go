@@ -5,19 +5,14 @@ import (
 	"strings"
 	"testing"
 
-	"pithos/internal/server"
 	"pithos/test/service"
 )
 
 // newSwiftWorld starts a server with the OpenStack API and returns where it is.
 func newSwiftWorld(t *testing.T) (w *world, url string) {
 	t.Helper()
-	w = newWorldWith(t, service.Options{Config: "openstack:\n  listen: 127.0.0.1:0\n"})
-	at, err := server.ReadEndpoints(w.Data)
-	if err != nil || at.OpenStack == "" {
-		t.Fatalf("%+v, %v", at, err)
-	}
-	return w, at.OpenStack
+	w = newWorld(t)
+	return w, w.SwiftURL()
 }
 
 func TestPythonSwiftclient(t *testing.T) {

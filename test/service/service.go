@@ -32,6 +32,10 @@ type User struct {
 	Name, Access, Secret      string
 	Display, Canonical, Email string
 	Account                   string
+
+	Password string
+	Roles    []string // nil: administrator of the account
+	More     string   // further lines of the user, as YAML with its indentation of six
 }
 
 // Admin is the user that every service of this package has.
@@ -39,12 +43,14 @@ var Admin = thin.Keys{Access: "TESTACCESSKEY0000001", Secret: "test/secret+key00
 
 // Options say what to run.
 type Options struct {
-	Binary string   // path of the program; see Build
-	Data   string   // data directory
-	Users  []User   // besides Admin
-	Config string   // more lines of configuration, as YAML
-	Domain string   // for virtual-host addressing; "" for none
-	Env    []string // more variables
+	Binary string // path of the program; see Build
+	Data   string // data directory
+	Users  []User // besides Admin
+	Config string // more lines of configuration, as YAML
+	Domain string // for virtual-host addressing; "" for none
+
+	OpenStack string   // more lines of the section openstack, with their indentation of two
+	Env       []string // more variables
 	// Plain starts without a configuration file, as a new user does: users, keys and all but the addresses are what the program makes itself.
 	Plain bool
 }
@@ -54,6 +60,7 @@ type Service struct {
 	Options
 
 	Addr  string // host:port of the S3 API
+	Swift string // of the OpenStack API
 	Admin string // of the admin API
 
 	dir  string
@@ -131,7 +138,7 @@ func (s *Service) Restart(ctx context.Context) error {
 	}
 	args := []string{"serve", "--config", s.configPath(), "--data", s.Data}
 	if s.Plain {
-		args = []string{"serve", "--data", s.Data, "--s3-listen", s.Addr, "--admin-listen", s.Admin}
+		args = []string{"serve", "--data", s.Data, "--s3-listen", s.Addr, "--openstack-listen", s.Swift, "--admin-listen", s.Admin}
 	}
 	s.cmd = exec.CommandContext(ctx, s.Binary, args...)
 	s.cmd.Env = append(os.Environ(), s.Env...)
@@ -190,7 +197,7 @@ func answers(ctx context.Context, addr string) bool {
 }
 
 func (s *Service) choosePorts() error {
-	for _, addr := range []*string{&s.Addr, &s.Admin} {
+	for _, addr := range []*string{&s.Addr, &s.Swift, &s.Admin} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err
@@ -223,6 +230,7 @@ func (s *Service) config() string {
 	if s.Domain != "" {
 		fmt.Fprintf(&b, "  domains: [%s]\n", s.Domain)
 	}
+	fmt.Fprintf(&b, "openstack:\n  listen: %s\n%s", s.Swift, s.OpenStack)
 	fmt.Fprintf(&b, "admin:\n  listen: %s\nkeystore:\n  kind: file\n  users:\n", s.Admin)
 	users := append([]User{{Name: "admin", Access: Admin.Access, Secret: Admin.Secret}}, s.Users...)
 	for _, u := range users {
@@ -234,17 +242,25 @@ func (s *Service) config() string {
 			{"display_name", u.Display},
 			{"canonical_id", u.Canonical},
 			{"email", u.Email},
+			{"password", u.Password},
 		} {
 			if field[1] != "" {
 				fmt.Fprintf(&b, "      %s: %q\n", field[0], field[1])
 			}
 		}
+		if u.Roles != nil {
+			fmt.Fprintf(&b, "      roles: [%s]\n", strings.Join(u.Roles, ", "))
+		}
+		b.WriteString(u.More)
 	}
 	return b.String() + s.Options.Config
 }
 
 // URL is the end-point of the S3 API.
 func (s *Service) URL() string { return "http://" + s.Addr }
+
+// SwiftURL is the end-point of the OpenStack API.
+func (s *Service) SwiftURL() string { return "http://" + s.Swift }
 
 // PID is the process's id.
 func (s *Service) PID() int { return s.cmd.Process.Pid }
