@@ -88,7 +88,10 @@ func TestKeys(t *testing.T) {
 func TestMeta(t *testing.T) {
 	install(t, cassandra.MetaSchema(), "test_meta")
 	session := sessions(t, "test_meta")
-	opened := func(t *testing.T) meta.Store { return cassandra.NewMeta(session(t), clock.System{}) }
+	// Shards and chunks are so small that every test splits and folds them.
+	opened := func(t *testing.T) meta.Store {
+		return cassandra.NewMetaOf(session(t), clock.System{}, cassandra.Sizes{Shard: 8, Chunk: 5})
+	}
 	metatest.Run(t, opened, metatest.Options{Slow: true, Names: 100, Reopen: func(t *testing.T, s meta.Store) meta.Store {
 		_ = s.Close()
 		return opened(t)

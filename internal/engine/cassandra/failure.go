@@ -3,6 +3,8 @@ package cassandra
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
@@ -59,4 +61,35 @@ func transient(err error) bool {
 		return true
 	}
 	return false
+}
+
+// tooManyTombstones reports whether a read failed because it met more tombstones than the cluster reads over. It will fail again.
+func tooManyTombstones(err error) bool {
+	const reason = 1 // READ_TOO_MANY_TOMBSTONES
+	var read *gocql.RequestErrReadFailure
+	if !errors.As(err, &read) {
+		return false
+	}
+	for _, code := range read.ErrorMap {
+		if code == reason {
+			return true
+		}
+	}
+	return false
+}
+
+// tombstonesWarned is how many tombstones the cluster warns of, 0 when it does not. The number stands before a word of its own.
+func tombstonesWarned(warnings []string) int {
+	most := 0
+	for _, w := range warnings {
+		before, _, ok := strings.Cut(w, " tombstone")
+		if !ok {
+			continue
+		}
+		n, err := strconv.Atoi(before[strings.LastIndexByte(before, ' ')+1:])
+		if err == nil {
+			most = max(most, n)
+		}
+	}
+	return most
 }

@@ -17,41 +17,64 @@ import (
 //
 // The truth about a name, or about a multipart upload, is one partition of the table cell, changed only by conditional batches on its
 // generation. What follows from a change lies in other partitions: the listing entry, usage, indexes, holders. The batch
-// carries these effects with it (cell.recent), so that whoever finds the change's redo row can bring them to an end. A change:
+// carries these effects with it (cell.recent), so that whoever finds the change in the log can bring them to an end. A change:
 //
-//  1. write the redo row, then read the cell, then look at the seal and at the redo row again;
+//  1. write a row of the log, then read the cell, then look at the seal and at the row again;
 //  2. plan, name the holder, apply the batch if the generation is the one read;
-//  3. bring the effects about, each of which may be repeated, and remove the redo row.
+//  3. bring the effects about, each of which may be repeated, and make the row done.
 //
-// A scan reads redo rows beside the entries and takes those names from their cells, so it never misses an acknowledged change. Sealing a
-// container, or giving up a redo row, writes its mark first and then raises the generation: a change that looked before the mark
+// A scan reads the log beside the entries and takes the names of changes under way from their cells, so it never misses an acknowledged change. Sealing a
+// container, or giving up a row of the log, writes its mark first and then raises the generation: a change that looked before the mark
 // fails, and one that looks after sees it. No clock decides anything but when to begin clearing up.
+//
+// No partition grows without bound: lists of names are cut into shards, indexes by time into slots, the log and usage into chunks.
 type Meta struct {
-	s     *Session
-	clock clock.Clock
-	slots slotCache
+	s       *Session
+	clock   clock.Clock
+	sizes   Sizes
+	slots   slotCache
+	shards  shardMap
+	splits  splitter
+	journal journal
+}
+
+// Sizes are bounds that tests lower. Zero fields take the defaults named.
+type Sizes struct {
+	Shard      int // keys of a listing shard, from which on it is split: 100,000
+	Tombstones int // met in one page of a listing, from which on its shard is replaced: 20,000
+	Chunk      int // rows of a chunk of the log: 256
 }
 
 // NewMeta puts a metastore on a session whose schema was checked. The clock names slots of indexes and tells when a change left behind is
 // to be settled; nothing depends on its being right.
-func NewMeta(s *Session, c clock.Clock) *Meta { return &Meta{s: s, clock: c} }
+func NewMeta(s *Session, c clock.Clock) *Meta { return NewMetaOf(s, c, Sizes{}) }
+
+// NewMetaOf is NewMeta with other sizes.
+func NewMetaOf(s *Session, c clock.Clock, z Sizes) *Meta {
+	return &Meta{s: s, clock: c, sizes: Sizes{
+		Shard: orDefault(z.Shard, 100_000), Tombstones: orDefault(z.Tombstones, 20_000), Chunk: orDefault(z.Chunk, chunkRows),
+	}}
+}
 
 var _ meta.Store = (*Meta)(nil)
 
-// MetaSchema is the metastore's. cell, holder, seal and the static columns of usage are LWT only; all other rows are written with
+// MetaSchema is the metastore's. cell, holder, seal, shard and the static columns of tally are LWT only; all other rows are written with
 // timestamps that the protocol fixes.
 func MetaSchema() Schema {
-	return Schema{Store: "metastore", Migrations: [][]string{{
+	return Schema{Store: "metastore", First: 2, Migrations: [][]string{nil, {
 		`CREATE TABLE IF NOT EXISTS %k.cell (container uuid, name blob, upload text, seq bigint,
 			gen bigint static, recent frozen<list<blob>> static, head blob static, nullseq bigint static, rows int static,
 			rec blob, namer uuid, PRIMARY KEY ((container, name, upload), seq)) WITH CLUSTERING ORDER BY (seq DESC)`,
-		`CREATE TABLE IF NOT EXISTS %k.entry (container uuid, name blob, rec blob, PRIMARY KEY (container, name))
+		`CREATE TABLE IF NOT EXISTS %k.entry (shard uuid, key blob, rec blob, moved boolean static, PRIMARY KEY (shard, key))
 			WITH compaction = {'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'L4'}`,
-		`CREATE TABLE IF NOT EXISTS %k.redo (container uuid, name blob, upload text, id uuid, rec blob, taken boolean,
-			PRIMARY KEY (container, name, upload, id)) WITH gc_grace_seconds = 0`,
-		`CREATE TABLE IF NOT EXISTS %k.pending (container uuid, name blob, upload text, PRIMARY KEY (container, name, upload))`,
+		`CREATE TABLE IF NOT EXISTS %k.shard (list uuid, lo blob, id uuid, into_shards blob, PRIMARY KEY (list, lo))`,
+		`CREATE TABLE IF NOT EXISTS %k.log (owner text, proc uuid, chunk bigint, name blob, upload text, id uuid, closed boolean static,
+			rec blob, taken boolean, done boolean, delta blob, reserved blob, PRIMARY KEY ((owner, proc, chunk), name, upload, id))`,
+		`CREATE TABLE IF NOT EXISTS %k.tally (owner text, proc uuid, total blob static, rev bigint static, absorbed frozen<list<uuid>> static,
+			latest bigint, folded bigint, sum blob, PRIMARY KEY (owner, proc))`,
+		`CREATE TABLE IF NOT EXISTS %k.process (one int, proc uuid, beat bigint, closed boolean, PRIMARY KEY (one, proc))`,
+		`CREATE TABLE IF NOT EXISTS %k.touched (proc uuid, lane int, owner text, PRIMARY KEY ((proc, lane), owner))`,
 		`CREATE TABLE IF NOT EXISTS %k.seal (container uuid PRIMARY KEY, state int)`,
-		`CREATE TABLE IF NOT EXISTS %k.usage (owner text, id blob, rev bigint static, folded blob static, delta blob, PRIMARY KEY (owner, id))`,
 		`CREATE TABLE IF NOT EXISTS %k.timed (kind text, slot bigint, at bigint, id blob, val blob, PRIMARY KEY ((kind, slot), at, id))`,
 		`CREATE TABLE IF NOT EXISTS %k.slot (kind text, slot bigint, PRIMARY KEY (kind, slot))`,
 		`CREATE TABLE IF NOT EXISTS %k.holder (holder uuid, namer uuid, rev bigint static, intent bigint static, names int static,
@@ -115,13 +138,13 @@ func (m *Meta) setSeal(ctx context.Context, op string, id naming.ContainerID, wa
 }
 
 // Seal refuses later writes to a container; see meta.Containers. A change under way either took effect before its cell's generation was
-// raised, and then its redo row or its entry shows it, or it fails and sees the seal.
+// raised, and then the log or its entry shows it, or it fails and sees the seal.
 func (m *Meta) Seal(ctx context.Context, id naming.ContainerID) error {
 	const op = "cassandra.Meta.Seal"
 	if err := m.setSeal(ctx, op, id, sealed); err != nil {
 		return err
 	}
-	pending, err := m.redosFrom(ctx, id, "", 0)
+	pending, _, err := m.underWay(ctx, id, "", 0)
 	if err != nil {
 		return fail(op, err)
 	}
@@ -192,5 +215,6 @@ func (m *Meta) Drop(ctx context.Context, id naming.ContainerID, _ naming.Account
 // Close ends the session.
 func (m *Meta) Close() error {
 	m.s.Close()
+	m.splits.stop()
 	return nil
 }

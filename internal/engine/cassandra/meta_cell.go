@@ -3,7 +3,7 @@ package cassandra
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"math"
 	"slices"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -59,6 +59,7 @@ var (
 	putRow    = statement{`INSERT INTO %k.cell (rec, namer, container, name, upload, seq) VALUES (?, ?, ?, ?, ?, ?)`, casWrite, gocql.LocalQuorum}
 	dropRow   = statement{`DELETE FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq = ?`, casWrite, gocql.LocalQuorum}
 	raiseCell = statement{`UPDATE %k.cell SET gen = ? WHERE container = ? AND name = ? AND upload = ? IF gen = ?`, casWrite, gocql.LocalQuorum}
+	dropBelow = statement{`DELETE FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq < ?`, casWrite, gocql.LocalQuorum}
 	// Rows of a closed upload are never written again, so the greatest of timestamps hides them for good.
 	dropParts = statement{`DELETE FROM %k.cell USING TIMESTAMP 9007199254740991 WHERE container = ? AND name = ? AND upload = ? AND seq >= 0`, plainWrite, gocql.LocalQuorum}
 )
@@ -124,7 +125,8 @@ type change struct {
 	id       gocql.UUID   // of this change alone
 	puts     bool         // refused when the container is sealed
 	note     note         // what must be undone when it does not come to pass
-	begun    int64        // when, in microseconds: the place of its redo row in the index
+	log      place        // of its row in the log
+	account  place        // of its row in the log of the account, when it has one
 	prepared bool         // there is something to undo
 	used     *int64       // the intent that naming the holder used up
 	reserved []meta.Usage // under quotas, the last one holds
@@ -141,68 +143,87 @@ const recentKept = 8
 // the change, and what was prepared for it is undone.
 func (m *Meta) apply(ctx context.Context, ch *change, decide func(c *cell) (*mutation, error)) error {
 	const op = "cassandra.Meta.apply"
+	over, ended := false, false
 	err := m.begin(ctx, ch)
 	if err == nil {
-		var over bool
-		if over, err = m.attempt(ctx, ch, decide); over {
-			return fail(op, err)
-		}
+		over, ended, err = m.attempt(ctx, ch, decide)
 	}
-	// It did not come to pass and never will. What fails here is done by whoever settles the redo row.
 	ctx = context.WithoutCancel(ctx)
-	if ch.prepared {
-		if uerr := m.undo(ctx, ch.cellKey, ch.id, ch.note, ch.used); uerr != nil {
-			return fail(op, errors.Join(err, uerr))
+	if !over { // It did not come to pass and never will.
+		uerr := m.drop(ctx, ch)
+		ended = uerr == nil
+		if err == nil {
+			err = uerr
 		}
 	}
-	if eerr := m.end(ctx, ch.cellKey, ch.id, ch.begun); eerr != nil && err == nil {
-		err = eerr
+	if gerr := m.give(ctx, ch, ended); gerr != nil && m.s.log != nil {
+		m.s.log.WarnContext(ctx, "usage could not be folded; it will be tried again", "error", gerr)
 	}
 	return fail(op, err)
 }
 
+// drop undoes what a change had prepared that did not come to pass. What fails here is done later by who settles it.
+func (m *Meta) drop(ctx context.Context, ch *change) error {
+	if ch.log.chunk == 0 {
+		return nil
+	}
+	if ch.prepared {
+		if err := m.undo(ctx, ch.log, logKey{ch.cellKey, ch.id}, ch.note, ch.used); err != nil {
+			return err
+		}
+	}
+	return m.end(ctx, ch.log, logKey{ch.cellKey, ch.id}, meta.Usage{})
+}
+
 // attempt tries until the change is applied or certainly not. over is true when it was applied, or may have been.
-func (m *Meta) attempt(ctx context.Context, ch *change, decide func(c *cell) (*mutation, error)) (over bool, err error) {
+// ended is true when nothing is left to be done for it.
+func (m *Meta) attempt(ctx context.Context, ch *change, decide func(c *cell) (*mutation, error)) (over, ended bool, err error) {
 	const op = "cassandra.Meta.apply"
 	level := gocql.LocalQuorum
 	for n := range attempts {
 		c, err := m.cell(ctx, ch.cellKey, level)
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
-		others, err := m.look(ctx, ch)
-		if err != nil {
-			return false, err
+		if err := m.look(ctx, ch); err != nil {
+			return false, false, err
 		}
 		mut, err := decide(c)
 		if err != nil || mut == nil {
-			return false, err
+			return false, false, err
 		}
-		applied, known, err := m.tryChange(ctx, ch, c, mut, others)
+		applied, known, err := m.tryChange(ctx, ch, c, mut)
 		switch {
 		case err != nil && !known:
-			return true, errs.Wrap(op, errs.Ambiguous, err)
+			return true, false, errs.Wrap(op, errs.Ambiguous, err)
 		case err != nil:
-			return false, err
+			return false, false, err
 		case applied:
 			if err := m.finish(ctx, ch, mut.effects); err != nil {
-				return true, errs.Wrap(op, errs.Ambiguous, err)
+				return true, false, errs.Wrap(op, errs.Ambiguous, err)
 			}
-			return true, nil
+			return true, true, nil
 		}
 		level = m.s.serial
 		if err := pause(ctx, n); err != nil {
-			return false, err
+			return false, false, err
 		}
 	}
-	return false, errs.E(op, errs.Busy, errs.Object, string(ch.name))
+	return false, false, errs.E(op, errs.Busy, errs.Object, string(ch.name))
 }
 
 // tryChange applies a mutation to the cell as read, and finds out what became of it.
-func (m *Meta) tryChange(ctx context.Context, ch *change, c *cell, mut *mutation, others []redo) (applied, known bool, err error) {
+func (m *Meta) tryChange(ctx context.Context, ch *change, c *cell, mut *mutation) (applied, known bool, err error) {
 	gen := max(c.generation()+1, mut.least)
-	mut.effects.ID, mut.effects.Gen = ch.id, gen
-	recent, err := m.remember(ctx, ch.cellKey, c, mut.effects, others)
+	e := &mut.effects
+	e.ID, e.Gen, e.Proc, e.Chunk = ch.id, gen, ch.log.proc, ch.log.chunk
+	if e.Account != "" && e.Delta != (meta.Usage{}) {
+		if err := m.takeAccount(ctx, ch, e.Account); err != nil {
+			return false, true, err
+		}
+		e.AccountChunk = ch.account.chunk
+	}
+	recent, err := m.remember(ctx, ch.cellKey, c, mut.effects)
 	if err != nil {
 		return false, true, err
 	}
@@ -210,10 +231,7 @@ func (m *Meta) tryChange(ctx context.Context, ch *change, c *cell, mut *mutation
 	for _, r := range mut.put {
 		steps = append(steps, step{putRow, append(ch.with(r.rec, r.namer), r.seq)})
 	}
-	for _, seq := range mut.drop {
-		steps = append(steps, step{dropRow, append(ch.args(), seq)})
-	}
-	applied, err = m.s.casBatch(ctx, m.s.serial, steps...)
+	applied, err = m.s.casBatch(ctx, m.s.serial, append(steps, drops(ch.cellKey, c, mut)...)...)
 	if err == nil || !unknown(err) {
 		return applied, true, err
 	}
@@ -230,27 +248,52 @@ func (m *Meta) tryChange(ctx context.Context, ch *change, c *cell, mut *mutation
 	return false, false, err
 }
 
-// remember is the list of recent changes with this one added. Of the others only the ids are kept, but for those whose redo row still stands; one
-// of these is brought to an end before it is pushed out.
-func (m *Meta) remember(ctx context.Context, k cellKey, c *cell, e effects, others []redo) ([][]byte, error) {
+// drops deletes rows. When all that a cell had go, one range deletion takes the place of the one before it, so that a name which is
+// written again and again, and then removed, does not leave more deletions than the cluster reads over.
+func drops(k cellKey, c *cell, mut *mutation) []step {
+	if len(mut.drop) > 0 && len(mut.drop) == c.rows {
+		below := int64(math.MaxInt64)
+		for _, r := range mut.put {
+			below = min(below, r.seq)
+		}
+		if below > c.first.seq {
+			return []step{{dropBelow, append(k.args(), below)}}
+		}
+	}
+	var steps []step
+	for _, seq := range mut.drop {
+		steps = append(steps, step{dropRow, append(k.args(), seq)})
+	}
+	return steps
+}
+
+// remember is the list of recent changes with this one added. Of the others only the ids are kept, but for those that have not come to
+// their end; one of these is brought to it before it is pushed out.
+func (m *Meta) remember(ctx context.Context, k cellKey, c *cell, e effects) ([][]byte, error) {
 	raw, err := json.Marshal(e)
 	if err != nil {
 		return nil, err
 	}
 	list := [][]byte{raw}
 	for i, old := range c.recent {
-		id := changeOf(old)
-		open := slices.ContainsFunc(others, func(r redo) bool { return r.id == id })
+		id, open := changeOf(old), false
+		var e effects
+		if len(old) > len(id) {
+			if err := json.Unmarshal(old, &e); err != nil {
+				return nil, errs.Wrap("cassandra.Meta.remember", errs.Corrupt, err)
+			}
+			st, err := m.logState(ctx, e.log(k), logKey{k, id})
+			if err != nil {
+				return nil, err
+			}
+			open = st.open
+		}
 		switch {
 		case i < recentKept-1 && open:
 			list = append(list, old)
 		case i < recentKept-1:
 			list = append(list, id[:])
 		case open:
-			var e effects
-			if err := json.Unmarshal(old, &e); err != nil {
-				return nil, errs.Wrap("cassandra.Meta.remember", errs.Corrupt, err)
-			}
 			if err := m.bring(ctx, k, e); err != nil {
 				return nil, err
 			}

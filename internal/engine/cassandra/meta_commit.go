@@ -190,14 +190,14 @@ func (m *Meta) prepare(ctx context.Context, ch *change, c meta.Change, steps met
 		}
 	}
 	if c.Upload == "" {
-		return m.allow(ctx, ch, c.Limits, c.Account, steps.Delta)
+		return m.allow(ctx, ch, c.Limits, steps.Delta)
 	}
 	k := meta.UploadKey{Container: c.Container, Name: c.Name, ID: c.Upload}
 	h, err := m.head(ctx, k, gocql.LocalQuorum)
 	if err != nil {
 		return err
 	}
-	if err := m.allow(ctx, ch, c.Limits, c.Account, steps.Delta.Add(h.usage().Neg())); err != nil || !first {
+	if err := m.allow(ctx, ch, c.Limits, steps.Delta.Add(h.usage().Neg())); err != nil || !first {
 		return err
 	}
 	return m.hold(ctx, k, ch.id)
@@ -269,9 +269,9 @@ func markOf(v *object.Version) mark {
 
 // Changes lists the versions of a container by time; see meta.Indexes.
 func (m *Meta) Changes(ctx context.Context, id naming.ContainerID, after object.VersionID, name naming.ObjectName, fn func(meta.Changed) bool) error {
-	from := seqOf(after)
-	in := span{slotAt(from), math.MaxInt64, from, math.MaxInt64}
-	return fail("cassandra.Meta.Changes", m.walkTimed(ctx, timedChange+id.String(), in, func(r timedRow) (bool, error) {
+	kind, from := timedChange+id.String(), seqOf(after)
+	in := span{slotAt(kind, from), math.MaxInt64, from, math.MaxInt64}
+	return fail("cassandra.Meta.Changes", m.walkTimed(ctx, kind, in, func(r timedRow) (bool, error) {
 		c := meta.Changed{ID: object.VersionID(r.at), Name: naming.ObjectName(r.id)}
 		if len(r.val) != 1 {
 			return false, errs.E("cassandra.Meta.Changes", errs.Corrupt, errs.Version, string(c.Name))
@@ -291,7 +291,7 @@ func (m *Meta) Due(ctx context.Context, until time.Time, limit int, fn func(meta
 		return nil
 	}
 	n := 0
-	return fail(op, m.walkTimed(ctx, timedExpiry, upTo(until.UnixMicro()), func(r timedRow) (bool, error) {
+	return fail(op, m.walkTimed(ctx, timedExpiry, upTo(timedExpiry, until.UnixMicro()), func(r timedRow) (bool, error) {
 		d := meta.DueVersion{Account: naming.AccountID(r.val), Expires: time.UnixMicro(r.at).UTC()}
 		if len(r.id) < len(d.Container)+8 {
 			return false, errs.Wrap(op, errs.Corrupt, errors.New("torn row of the expiry index"))

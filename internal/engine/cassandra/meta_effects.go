@@ -3,6 +3,7 @@ package cassandra
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
@@ -14,17 +15,20 @@ import (
 
 // effects is what follows from a change outside its cell. It is kept as JSON in the cell. Every effect may be brought about again.
 type effects struct {
-	ID      gocql.UUID
-	Gen     int64
-	Account naming.AccountID `json:",omitzero"`
-	Delta   meta.Usage       `json:",omitzero"`
-	Listed  *listed          `json:",omitzero"`
-	Add     []mark           `json:",omitzero"`
-	Drop    []mark           `json:",omitzero"`
-	Unname  []name           `json:",omitzero"`
-	Close   *closing         `json:",omitzero"` // an upload that the change finishes
-	Parts   bool             `json:",omitzero"` // the upload is over: its parts go
-	Done    int64            `json:",omitzero"` // the upload is completed: when
+	ID           gocql.UUID
+	Gen          int64
+	Proc         gocql.UUID       // whose log has the change
+	Chunk        int64            // of the container's log
+	AccountChunk int64            `json:",omitzero"`
+	Account      naming.AccountID `json:",omitzero"`
+	Delta        meta.Usage       `json:",omitzero"`
+	Listed       *listed          `json:",omitzero"`
+	Add          []mark           `json:",omitzero"`
+	Drop         []mark           `json:",omitzero"`
+	Unname       []name           `json:",omitzero"`
+	Close        *closing         `json:",omitzero"` // an upload that the change finishes
+	Parts        bool             `json:",omitzero"` // the upload is over: its parts go
+	Done         int64            `json:",omitzero"` // the upload is completed: when
 }
 
 // listed is how the name is listed from now on.
@@ -51,49 +55,54 @@ type closing struct {
 	Completion []byte
 }
 
-var (
-	putEntry    = statement{`INSERT INTO %k.entry (container, name, rec) VALUES (?, ?, ?) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
-	dropEntry   = statement{`DELETE FROM %k.entry USING TIMESTAMP ? WHERE container = ? AND name = ?`, plainWrite, gocql.LocalQuorum}
-	addPending  = statement{`INSERT INTO %k.pending (container, name, upload) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	dropPending = statement{`DELETE FROM %k.pending USING TIMESTAMP 2 WHERE container = ? AND name = ? AND upload = ?`, plainWrite, gocql.LocalQuorum}
-)
+// log is the place of the change in its container's log.
+func (e *effects) log(k cellKey) place {
+	return place{ownerOfContainer(k.container), e.Proc, e.Chunk}
+}
 
-// finish brings the effects of an applied change about and removes its redo row. It goes on when the caller does not wait any more: a change
-// is better finished by its own process.
+// finish brings the effects of an applied change about and makes its row of the log done. It goes on when the caller does not wait any more: a
+// change is better finished by its own process.
 func (m *Meta) finish(ctx context.Context, ch *change, e effects) error {
 	ctx = context.WithoutCancel(ctx)
-	if err := m.bring(ctx, ch.cellKey, e); err != nil {
+	if err := m.bringOutside(ctx, ch.cellKey, e); err != nil {
 		return err
 	}
-	if len(ch.reserved) > 0 {
-		if err := m.unreserve(ctx, ch.id, ch.note.Account, ch.container); err != nil {
+	k := logKey{ch.cellKey, ch.id}
+	if len(ch.reserved) > 0 && e.Delta == (meta.Usage{}) {
+		if err := m.unreserve(ctx, ch.log, k, ch.note); err != nil {
 			return err
 		}
 	}
-	if err := m.end(ctx, ch.cellKey, ch.id, ch.begun); err != nil {
+	if err := m.end(ctx, ch.log, k, e.Delta); err != nil {
 		return err
 	}
-	if err := m.unintend(ctx, ch.note.Holder, ch.used); err != nil {
-		return err
-	}
-	return m.foldSometimes(ctx, e.Account, ch.container)
+	return m.unintend(ctx, ch.note.Holder, ch.used)
 }
 
 // bring brings the effects of a change about.
 func (m *Meta) bring(ctx context.Context, k cellKey, e effects) error {
-	g, gctx := limited(ctx)
 	if e.Delta != (meta.Usage{}) {
-		for _, owner := range []string{ownerOfAccount(e.Account), ownerOfContainer(k.container)} {
-			g.Go(func() error { return m.count(gctx, owner, e.ID, e.Delta) })
+		raw, err := json.Marshal(e.Delta)
+		if err != nil {
+			return err
+		}
+		if err := m.s.exec(ctx, setDelta, e.log(k).row(k, e.ID, raw)...); err != nil {
+			return err
 		}
 	}
-	if e.Listed != nil {
+	return m.bringOutside(ctx, k, e)
+}
+
+// bringOutside brings about what is not in the change's own row of the log.
+func (m *Meta) bringOutside(ctx context.Context, k cellKey, e effects) error {
+	g, gctx := limited(ctx)
+	if e.AccountChunk != 0 {
 		g.Go(func() error {
-			if e.Listed.Summary == nil {
-				return m.s.exec(gctx, dropEntry, e.Gen, gocql.UUID(k.container), []byte(k.name))
-			}
-			return m.s.exec(gctx, putEntry, gocql.UUID(k.container), []byte(k.name), e.Listed.Summary, e.Gen)
+			return m.end(gctx, place{ownerOfAccount(e.Account), e.Proc, e.AccountChunk}, logKey{id: e.ID}, e.Delta)
 		})
+	}
+	if e.Listed != nil {
+		g.Go(func() error { return m.list(gctx, namesOf(k.container), []byte(k.name), e.Listed.Summary, e.Gen) })
 	}
 	for _, v := range e.Add {
 		g.Go(func() error { return m.mark(gctx, k, e.Account, v) })

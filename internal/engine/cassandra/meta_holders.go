@@ -62,7 +62,7 @@ func (m *Meta) alter(ctx context.Context, h block.Holder, fn func(l *life, level
 			return fail(op, err)
 		}
 		if !l.alive() { // it dies now: list it first
-			l.slot = slotAt(m.clock.Now().UnixMicro())
+			l.slot = slotAt(timedDead, m.clock.Now().UnixMicro())
 			if err := m.indexIn(ctx, timedDead, timedRow{l.slot, l.died, h[:], nil}); err != nil {
 				return fail(op, err)
 			}
@@ -208,15 +208,17 @@ func (m *Meta) unintend(ctx context.Context, h block.Holder, used *int64) error 
 // Reap makes expired intents dead and forgets old completions; see meta.Holders. It also settles the changes that others left behind.
 func (m *Meta) Reap(ctx context.Context, now time.Time, limit int) (int, error) {
 	const op = "cassandra.Meta.Reap"
-	if err := m.settleOld(ctx); err != nil {
-		return 0, fail(op, err)
+	for _, clear := range []func(context.Context) error{m.foldIdle, m.closeSilent, m.resumeSplits} {
+		if err := clear(ctx); err != nil {
+			return 0, fail(op, err)
+		}
 	}
 	if err := m.forgetCompletions(ctx, now); err != nil {
 		return 0, fail(op, err)
 	}
 	reaped := 0
 	until := now.UnixMicro()
-	err := m.walkTimed(ctx, timedIntent, upTo(until), func(r timedRow) (bool, error) {
+	err := m.walkTimed(ctx, timedIntent, upTo(timedIntent, until), func(r timedRow) (bool, error) {
 		if reaped >= limit {
 			return false, nil
 		}
@@ -248,7 +250,7 @@ func (m *Meta) Reap(ctx context.Context, now time.Time, limit int) (int, error) 
 }
 
 // upTo is all of an index up to a time.
-func upTo(at int64) span { return span{0, slotAt(at), -1 << 63, at} }
+func upTo(kind string, at int64) span { return span{0, slotAt(kind, at), -1 << 63, at} }
 
 // Dead lists holders that died at or before a time; see meta.Holders.
 func (m *Meta) Dead(ctx context.Context, until time.Time, limit int) ([]block.Holder, error) {

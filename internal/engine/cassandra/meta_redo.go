@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -14,167 +16,196 @@ import (
 	"pithos/internal/store/meta"
 )
 
-var (
-	addRedo   = statement{`INSERT INTO %k.redo (container, name, upload, id, rec) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	takeRedo  = statement{`INSERT INTO %k.redo (container, name, upload, id, taken) VALUES (?, ?, ?, ?, true) USING TIMESTAMP 2`, plainWrite, gocql.LocalQuorum}
-	dropRedo  = statement{`DELETE FROM %k.redo USING TIMESTAMP 3 WHERE container = ? AND name = ? AND upload = ? AND id = ?`, plainWrite, gocql.LocalQuorum}
-	getRedo   = statement{`SELECT rec FROM %k.redo WHERE container = ? AND name = ? AND upload = ? AND id = ?`, pointRead, gocql.LocalQuorum}
-	cellRedos = statement{`SELECT name, upload, id, taken FROM %k.redo WHERE container = ? AND name = ? AND upload = ?`, sliceRead, gocql.LocalQuorum}
-	fromRedos = statement{`SELECT name, upload, id, taken FROM %k.redo WHERE container = ? AND name >= ?`, sliceRead, gocql.LocalQuorum}
-)
-
-// note is the part of a redo row that says what to undo when the change did not come to pass.
+// note is what the log keeps of a change under way: what to undo when it does not come to pass.
 type note struct {
 	Holder block.Holder // it was named by the change
 	Upload string       // it was being finished by the change
-	// Account is whose quota the change reserved from, besides the container's; "" when there was no quota.
+	// Account is whose quota the change reserved from, besides the container's, in which chunk of that account's log; "" when there was
+	// no quota.
 	Account naming.AccountID
+	Chunk   int64
+	Begun   int64
 }
 
-// redo is the redo row of a change.
-type redo struct {
-	cellKey
-	id    gocql.UUID
-	taken bool // somebody else is settling it; the change must not go on
-}
-
-// begin writes the redo row and its place in the index.
-func (m *Meta) begin(ctx context.Context, ch *change) error {
+// begin writes the change's row of the log.
+func (m *Meta) begin(ctx context.Context, ch *change) (err error) {
+	if ch.log, err = m.take(ctx, ownerOfContainer(ch.container)); err != nil {
+		return err
+	}
+	if ch.note.Account != "" {
+		if err := m.takeAccount(ctx, ch, ch.note.Account); err != nil {
+			return err
+		}
+		ch.note.Chunk = ch.account.chunk
+	}
+	ch.note.Begun = m.clock.Now().UnixMicro()
 	rec, err := json.Marshal(ch.note)
 	if err != nil {
 		return err
 	}
-	ch.begun = m.clock.Now().UnixMicro()
-	g, gctx := limited(ctx)
-	g.Go(func() error { return m.s.exec(gctx, addRedo, append(ch.args(), ch.id, rec)...) })
-	g.Go(func() error { return m.index(gctx, timedRedo, ch.begun, ch.id[:], appendKey(nil, ch.cellKey)) })
-	return g.Wait()
+	return m.s.exec(ctx, addLog, append(ch.log.row(ch.cellKey, ch.id), rec)...)
 }
 
-// end removes the redo row.
-func (m *Meta) end(ctx context.Context, k cellKey, id gocql.UUID, begun int64) error {
-	if err := m.s.exec(ctx, dropRedo, append(k.args(), id)...); err != nil {
+// takeAccount gives a change a place in the log of its account. All its places are of one process: its own.
+func (m *Meta) takeAccount(ctx context.Context, ch *change, account naming.AccountID) error {
+	if ch.account.chunk != 0 {
+		return nil
+	}
+	p, err := m.take(ctx, ownerOfAccount(account))
+	if err != nil {
 		return err
 	}
-	return m.unindex(ctx, timedRedo, begun, id[:])
+	ch.account = p
+	if p.proc != ch.log.proc { // others have closed the process meanwhile
+		return errs.E("cassandra.Meta.log", errs.Busy, errs.Object, string(ch.name))
+	}
+	return nil
 }
 
-// look reads, after the cell, what forbids the change: the seal, and that its redo row was taken. It gives the redo rows of others.
-func (m *Meta) look(ctx context.Context, ch *change) (others []redo, err error) {
+// end makes the change's row done, with what the change added to the container's usage.
+func (m *Meta) end(ctx context.Context, p place, k logKey, delta meta.Usage) error {
+	if delta == (meta.Usage{}) {
+		return m.s.exec(ctx, giveUpLog, p.row(k.cellKey, k.id)...)
+	}
+	raw, err := json.Marshal(delta)
+	if err != nil {
+		return err
+	}
+	return m.s.exec(ctx, endLog, p.row(k.cellKey, k.id, raw)...)
+}
+
+// look reads, after the cell, what forbids the change: the seal, and that its row was taken by one who settles it.
+func (m *Meta) look(ctx context.Context, ch *change) error {
 	const op = "cassandra.Meta.look"
 	if ch.puts {
 		state, _, err := m.sealOf(ctx, ch.container, gocql.LocalQuorum)
 		if err != nil {
-			return nil, fail(op, err)
+			return fail(op, err)
 		}
 		if state != unsealed {
-			return nil, errs.E(op, errs.NotFound, errs.Container, ch.container.String())
+			return errs.E(op, errs.NotFound, errs.Container, ch.container.String())
 		}
 	}
-	mine := false
-	err = m.s.rows(ctx, cellRedos, ch.args(), 100, func(it *gocql.Iter) bool {
-		r, ok := scanRedo(it, ch.container)
-		switch {
-		case ok && r.id == ch.id:
-			mine = !r.taken
-		case ok:
-			others = append(others, r)
-		}
-		return ok
-	})
-	if err == nil && !mine {
-		return nil, errs.E(op, errs.Busy, errs.Object, string(ch.name))
+	st, err := m.logState(ctx, ch.log, logKey{ch.cellKey, ch.id})
+	if err != nil {
+		return fail(op, err)
 	}
-	return others, fail(op, err)
+	if st.closed {
+		m.leave(ch.log.proc)
+	}
+	if st.closed || !st.open || st.taken {
+		return errs.E(op, errs.Busy, errs.Object, string(ch.name))
+	}
+	return nil
 }
 
-func scanRedo(it *gocql.Iter, container naming.ContainerID) (redo, bool) {
-	r := redo{cellKey: cellKey{container: container}}
-	var name []byte
-	ok := it.Scan(&name, &r.upload, &r.id, &r.taken)
-	r.name = naming.ObjectName(name)
-	return r, ok
+// logState is the state of a row of the log.
+type logState struct {
+	open          bool // it stands, and is not done
+	taken, closed bool
+	rec           []byte
 }
 
-// redosFrom is the redo rows of a container from a name on, at most limit of them; limit 0: all.
-func (m *Meta) redosFrom(ctx context.Context, id naming.ContainerID, from naming.ObjectName, limit int) ([]redo, error) {
-	var list []redo
-	err := m.s.rows(ctx, fromRedos, []any{gocql.UUID(id), []byte(from)}, 500, func(it *gocql.Iter) bool {
-		r, ok := scanRedo(it, id)
-		if ok {
-			list = append(list, r)
+func (m *Meta) logState(ctx context.Context, p place, k logKey) (logState, error) {
+	var s logState
+	var closed, taken, done *bool
+	_, err := m.s.one(ctx, getLog, p.row(k.cellKey, k.id), &closed, &s.rec, &taken, &done)
+	s.closed, s.taken = closed != nil && *closed, taken != nil && *taken
+	s.open = s.rec != nil && (done == nil || !*done)
+	return s, err
+}
+
+// openLog lists the open chunks of an owner.
+func (m *Meta) openLog(ctx context.Context, owner string) ([]place, error) {
+	t, err := m.tally(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	return t.open(), nil
+}
+
+// underWay is the changes of a container that have not come to their end, from a name on, at most limit of them, in order; limit 0: all.
+// complete is the name up to which all are there.
+func (m *Meta) underWay(ctx context.Context, id naming.ContainerID, from naming.ObjectName, limit int) (list []logged, full bool, err error) {
+	places, err := m.openLog(ctx, ownerOfContainer(id))
+	if err != nil {
+		return nil, false, err
+	}
+	for _, p := range places {
+		err := m.readLog(ctx, p, string(from), func(r logRow) {
+			if !r.done && r.rec != nil {
+				r.container = id
+				list = append(list, logged{p, r.logKey})
+			}
+		})
+		if err != nil {
+			return nil, false, err
 		}
-		return ok && (limit == 0 || len(list) < limit)
-	})
-	return list, err
+	}
+	slices.SortFunc(list, func(a, b logged) int { return strings.Compare(string(a.name), string(b.name)) })
+	if limit > 0 && len(list) > limit {
+		return list[:limit], true, nil
+	}
+	return list, false, nil
 }
 
-// settleAfter is how long a change may be under way before another process settles it.
+// logged is a change in the log.
+type logged struct {
+	place
+	logKey
+}
+
+// settleAfter is how long a process may be silent before others close it.
 const settleAfter = 5 * time.Minute
 
-// settleOld brings changes to an end whose process died or gave up.
-func (m *Meta) settleOld(ctx context.Context) error {
-	return m.walkTimed(ctx, timedRedo, upTo(m.clock.Now().Add(-settleAfter).UnixMicro()), func(r timedRow) (bool, error) {
-		k, err := parseKey(r.val)
-		if err != nil {
-			return false, err
-		}
-		return true, m.settle(ctx, k, gocql.UUID(r.id), r.at)
-	})
-}
-
-// settle brings a change to its end: its effects about if it came to pass, else what it had prepared away. First the redo row is marked and
-// the generation raised, so that the change, if its process lives, cannot be applied any more.
-func (m *Meta) settle(ctx context.Context, k cellKey, id gocql.UUID, begun int64) error {
-	var rec []byte
-	found, err := m.s.one(ctx, getRedo, append(k.args(), id), &rec)
-	if err != nil {
-		return err
-	}
-	if !found || rec == nil {
-		return m.end(ctx, k, id, begun)
-	}
-	if err := m.s.exec(ctx, takeRedo, append(k.args(), id)...); err != nil {
-		return err
-	}
-	if err := m.fence(ctx, k); err != nil {
-		return err
-	}
-	c, err := m.cell(ctx, k, m.s.serial)
-	if err != nil {
+// settle brings a change to its end: its effects about if it came to pass, else what it had prepared away. First its row is marked and the
+// generation raised, so that the change, if its process lives, cannot be applied any more.
+func (m *Meta) settle(ctx context.Context, p place, k logKey) error {
+	st, err := m.logState(ctx, p, k)
+	if err != nil || !st.open {
 		return err
 	}
 	var n note
-	if err := json.Unmarshal(rec, &n); err != nil {
+	if err := json.Unmarshal(st.rec, &n); err != nil {
 		return errs.Wrap("cassandra.Meta.settle", errs.Corrupt, err)
 	}
-	if raw := c.remembers(id); raw != nil {
-		var e effects
-		if len(raw) > len(id) {
-			if err := json.Unmarshal(raw, &e); err != nil {
-				return errs.Wrap("cassandra.Meta.settle", errs.Corrupt, err)
-			}
-			if err := m.bring(ctx, k, e); err != nil {
-				return err
-			}
-		}
-		if n.Account != "" {
-			if err := m.unreserve(ctx, id, n.Account, k.container); err != nil {
-				return err
-			}
-		}
-		return m.end(ctx, k, id, begun)
-	}
-	if stands, err := m.made(ctx, k, id); err != nil || stands {
-		if err == nil {
-			err = m.end(ctx, k, id, begun) // a redo row that came back after its change had ended
-		}
+	if err := m.s.exec(ctx, takeLog, p.row(k.cellKey, k.id)...); err != nil {
 		return err
 	}
-	if err := m.undo(ctx, k, id, n, nil); err != nil {
+	if err := m.fence(ctx, k.cellKey); err != nil {
 		return err
 	}
-	return m.end(ctx, k, id, begun)
+	c, err := m.cell(ctx, k.cellKey, m.s.serial)
+	if err != nil {
+		return err
+	}
+	raw := c.remembers(k.id)
+	if raw == nil {
+		// Pushed out, its effects were brought about before that; or never applied.
+		stands, err := m.made(ctx, k.cellKey, k.id)
+		if err == nil && !stands {
+			err = m.undo(ctx, p, k, n, nil)
+		}
+		if err != nil {
+			return err
+		}
+		return m.end(ctx, p, k, meta.Usage{})
+	}
+	var e effects
+	if len(raw) > len(k.id) {
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return errs.Wrap("cassandra.Meta.settle", errs.Corrupt, err)
+		}
+		if err := m.bring(ctx, k.cellKey, e); err != nil {
+			return err
+		}
+	}
+	if n.Account != "" && e.Delta == (meta.Usage{}) {
+		if err := m.unreserve(ctx, p, k, n); err != nil {
+			return err
+		}
+	}
+	return m.end(ctx, p, k, e.Delta)
 }
 
 // made reports whether a row stands that the change made.
@@ -189,18 +220,18 @@ func (m *Meta) made(ctx context.Context, k cellKey, id gocql.UUID) (stands bool,
 }
 
 // undo takes back what a change had prepared. restore is the intent that its holder had.
-func (m *Meta) undo(ctx context.Context, k cellKey, id gocql.UUID, n note, restore *int64) error {
+func (m *Meta) undo(ctx context.Context, p place, k logKey, n note, restore *int64) error {
 	if n.Upload != "" {
-		if err := m.reopen(ctx, meta.UploadKey{Container: k.container, Name: k.name, ID: n.Upload}, id); err != nil {
+		if err := m.reopen(ctx, meta.UploadKey{Container: k.container, Name: k.name, ID: n.Upload}, k.id); err != nil {
 			return err
 		}
 	}
 	if n.Account != "" {
-		if err := m.unreserve(ctx, id, n.Account, k.container); err != nil {
+		if err := m.unreserve(ctx, p, k, n); err != nil {
 			return err
 		}
 	}
-	return m.unname(ctx, n.Holder, id, zeroDeath(), restore)
+	return m.unname(ctx, n.Holder, k.id, zeroDeath(), restore)
 }
 
 // appendKey writes a cell's key: the container, the length of the name, the name, the upload.

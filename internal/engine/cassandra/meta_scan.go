@@ -14,13 +14,11 @@ import (
 	"pithos/internal/store/meta"
 )
 
-var listEntries = statement{`SELECT name, rec FROM %k.entry WHERE container = ? AND name >= ? LIMIT ?`, sliceRead, gocql.LocalQuorum}
-
 const (
 	pageFirst    = 4    // names read after a seek: a walk with a delimiter needs few
 	pageMost     = 1000 // names read at once by a long walk
 	versionsPage = 100  // versions of a name read at once
-	redosAtOnce  = 200
+	changesMost  = 200  // under way that are looked at with one page
 )
 
 // Scan walks a container in one view; see meta.Versions.
@@ -28,7 +26,7 @@ func (m *Meta) Scan(_ context.Context, id naming.ContainerID, view meta.View) me
 	return &cursor{m: m, container: id, view: view, size: pageFirst}
 }
 
-// cursor walks names page by page. A name with a redo row is taken from its cell, the others from their entries.
+// cursor walks names page by page. The name of a change under way is taken from its cell, the others from their entries.
 type cursor struct {
 	m         *Meta
 	container naming.ContainerID
@@ -126,35 +124,33 @@ func (c *cursor) nextName(ctx context.Context) (*listedName, error) {
 	}
 }
 
-// fill reads a page of names. Redo rows are read first: a change that is acknowledged has an entry before its redo row goes.
+// fill reads a page of names. The log is read first: a change that is acknowledged has an entry before its row is done.
 func (c *cursor) fill(ctx context.Context, from naming.ObjectName) error {
-	redos, err := c.m.redosFrom(ctx, c.container, from, redosAtOnce)
+	changes, full, err := c.m.underWay(ctx, c.container, from, changesMost)
 	if err != nil {
 		return err
 	}
 	var page []listedName
-	err = c.m.s.rows(ctx, listEntries, []any{gocql.UUID(c.container), []byte(from), c.size}, c.size, func(it *gocql.Iter) bool {
-		var name, rec []byte
-		ok := it.Scan(&name, &rec)
-		if ok {
-			page = append(page, listedName{naming.ObjectName(name), rec})
-		}
-		return ok
-	})
+	rows, next, err := c.m.page(ctx, namesOf(c.container), []byte(from), c.size)
+	for err == nil && next != nil && len(rows) == 0 { // a shard without names from here on
+		rows, next, err = c.m.page(ctx, namesOf(c.container), next, c.size)
+	}
 	if err != nil {
 		return err
 	}
-	c.read, c.last = true, len(page) < c.size
-	end := naming.ObjectName("")
-	if !c.last {
-		end = page[len(page)-1].name
+	for _, r := range rows {
+		page = append(page, listedName{naming.ObjectName(r.key), r.rec})
 	}
-	if len(redos) == redosAtOnce && (c.last || redos[len(redos)-1].name < end) {
-		end, c.last = redos[len(redos)-1].name, false
-		page = slices.DeleteFunc(page, func(n listedName) bool { return n.name > end })
+	c.read, c.last = true, next == nil
+	end := naming.ObjectName(next) // the page has all names before it
+	if full {
+		if last := changes[len(changes)-1].name; c.last || last+"\x00" < end {
+			end, c.last = last+"\x00", false
+			page = slices.DeleteFunc(page, func(n listedName) bool { return n.name >= end })
+		}
 	}
-	for _, r := range redos {
-		if c.last || r.name <= end {
+	for _, r := range changes {
+		if c.last || r.name < end {
 			page = append(page, listedName{name: r.name})
 		}
 	}
@@ -165,7 +161,7 @@ func (c *cursor) fill(ctx context.Context, from naming.ObjectName) error {
 		return len(a.rec) - len(b.rec) // the one to be read from its cell first
 	})
 	c.names = slices.CompactFunc(page, func(a, b listedName) bool { return a.name == b.name })
-	c.next = end + "\x00"
+	c.next = end
 	c.size = min(c.size*4, pageMost)
 	return nil
 }

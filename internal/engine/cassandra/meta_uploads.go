@@ -39,8 +39,6 @@ func (h *head) usage() meta.Usage {
 	return meta.Usage{UploadParts: h.Parts, UploadBytes: h.Bytes}
 }
 
-var listPending = statement{`SELECT name, upload FROM %k.pending WHERE container = ? AND (name, upload) > (?, ?)`, sliceRead, gocql.LocalQuorum}
-
 func cellOf(k meta.UploadKey) cellKey { return cellKey{k.Container, k.Name, k.ID} }
 
 func noUpload(op string, k meta.UploadKey) error { return errs.E(op, errs.NotFound, errs.Upload, k.ID) }
@@ -229,7 +227,7 @@ func (m *Meta) dropPartsOf(ctx context.Context, k cellKey) error {
 	if err := m.s.exec(ctx, dropParts, k.args()...); err != nil {
 		return err
 	}
-	return m.s.exec(ctx, dropPending, k.args()...)
+	return m.list(ctx, uploadsOf(k.container), uploadPlace(k.name, k.upload), nil, 2)
 }
 
 // Begin opens an upload; see meta.Uploads.
@@ -248,7 +246,7 @@ func (m *Meta) Begin(ctx context.Context, u meta.Upload) error {
 			return nil, errs.E(op, errs.Conflict, errs.Upload, u.ID) // it was used before: a mistake of the caller
 		}
 		// The index of open uploads is checked against the upload when it is read.
-		if err := m.s.exec(ctx, addPending, ch.args()...); err != nil {
+		if err := m.list(ctx, uploadsOf(u.Container), uploadPlace(u.Name, u.ID), []byte{1}, 1); err != nil {
 			return nil, err
 		}
 		return (&head{State: upOpen, Record: record}).into(c.keep())
@@ -302,7 +300,7 @@ func (m *Meta) PutPart(ctx context.Context, k meta.UploadKey, p meta.Part, limit
 				return nil, err
 			}
 		}
-		if err := m.allow(ctx, ch, limits, u.Account, delta); err != nil {
+		if err := m.allow(ctx, ch, limits, delta); err != nil {
 			return nil, err
 		}
 		mut.put = []row{{int64(p.Number), meta.AppendPart(nil, &p), ch.id}}
@@ -336,27 +334,35 @@ func (m *Meta) Parts(ctx context.Context, k meta.UploadKey, after int, fn func(m
 // Pending lists the open uploads of a container; see meta.Uploads.
 func (m *Meta) Pending(ctx context.Context, id naming.ContainerID, name naming.ObjectName, after string, fn func(meta.Upload) bool) error {
 	const op = "cassandra.Meta.Pending"
-	iter := m.s.query(listPending, gocql.UUID(id), []byte(name), after).PageSize(200).IterContext(ctx)
-	var raw []byte
-	var upload string
-	more := true
-	var err error
-	for more && err == nil && iter.Scan(&raw, &upload) {
-		var u meta.Upload
-		u, err = m.FindUpload(ctx, meta.UploadKey{Container: id, Name: naming.ObjectName(raw), ID: upload})
-		switch {
-		case err == nil:
-			more = fn(u)
-		case errs.IsThing(err, errs.NotFound, errs.Upload):
-			err = nil
+	at := append(uploadPlace(name, after), 0)
+	for at != nil {
+		rows, next, err := m.page(ctx, uploadsOf(id), at, pendingPage)
+		if err != nil {
+			return fail(op, err)
 		}
-		raw = nil
+		for _, r := range rows {
+			k := meta.UploadKey{Container: id}
+			if k.Name, k.ID, err = parseUploadPlace(r.key); err != nil {
+				return fail(op, err)
+			}
+			u, err := m.FindUpload(ctx, k)
+			if errs.IsThing(err, errs.NotFound, errs.Upload) {
+				continue
+			}
+			if err != nil {
+				return fail(op, err)
+			}
+			if !fn(u) {
+				return nil
+			}
+		}
+		at = next
 	}
-	if cerr := iter.Close(); err == nil {
-		err = cerr
-	}
-	return fail(op, err)
+	return nil
 }
+
+// pendingPage is how many open uploads are read at once.
+const pendingPage = 100
 
 // Abort forgets an open upload and its parts; see meta.Uploads.
 func (m *Meta) Abort(ctx context.Context, k meta.UploadKey) error {
@@ -382,7 +388,7 @@ func (m *Meta) Completed(ctx context.Context, k meta.UploadKey) (meta.Completion
 // forgetCompletions forgets what finished uploads became, after meta.CompletedFor.
 func (m *Meta) forgetCompletions(ctx context.Context, now time.Time) error {
 	until := now.Add(-meta.CompletedFor).UnixMicro() - 1
-	return m.walkTimed(ctx, timedCompleted, upTo(until), func(r timedRow) (bool, error) {
+	return m.walkTimed(ctx, timedCompleted, upTo(timedCompleted, until), func(r timedRow) (bool, error) {
 		k, err := parseKey(r.id)
 		if err != nil {
 			return false, err

@@ -1,10 +1,9 @@
 package cassandra
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"math/rand/v2"
+	"slices"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
@@ -13,147 +12,149 @@ import (
 	"pithos/internal/store/meta"
 )
 
-// The usage of an owner is a partition: a sum (static, under LWT) and the changes that are not in it yet, each once, under its id. Folding adds
-// them to the sum and deletes them in one conditional batch. A change's row is written with timestamp 1, so one that is repeated late stays hidden by
-// the deletion.
-//
-// A change under a quota first writes what it is going to add as a reservation, whose id is that of the change and a number, and then
-// looks: of two that together pass the limit at least one sees the other. Reservations count for quotas alone and are never folded.
-var (
-	addUsage     = statement{`INSERT INTO %k.usage (owner, id, delta) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	getUsage     = statement{`SELECT rev, folded, id, delta FROM %k.usage WHERE owner = ?`, sliceRead, gocql.LocalQuorum}
-	setUsage     = statement{`UPDATE %k.usage SET rev = ?, folded = ? WHERE owner = ? IF rev = ?`, casWrite, gocql.LocalQuorum}
-	dropReserved = statement{`DELETE FROM %k.usage USING TIMESTAMP 2 WHERE owner = ? AND id > ? AND id < ?`, plainWrite, gocql.LocalQuorum}
-	dropUsage    = statement{`DELETE FROM %k.usage WHERE owner = ? AND id = ?`, casWrite, gocql.LocalQuorum}
-)
-
-const (
-	foldFrom   = 64  // open rows from which on a reader folds
-	foldAtMost = 400 // in one batch
-)
+// A change under a quota first reserves what it is going to add, in its rows of the log, and then looks: of two that together pass the
+// limit at least one sees the other. What the change really added takes the reservation's place when it has come to its end.
+var readTally = statement{`SELECT total, rev, absorbed, proc, latest, folded, sum FROM %k.tally WHERE owner = ?`, sliceRead, gocql.LocalQuorum}
 
 func ownerOfAccount(id naming.AccountID) string     { return "a:" + string(id) }
 func ownerOfContainer(id naming.ContainerID) string { return "c:" + id.String() }
 
-// count writes a change into an owner's usage.
-func (m *Meta) count(ctx context.Context, owner string, id gocql.UUID, d meta.Usage) error {
-	raw, err := json.Marshal(d)
-	if err != nil {
-		return err
+// tallied is the tally of an owner.
+type tallied struct {
+	owner    string
+	total    meta.Usage   // of processes that are gone
+	rev      *int64       // of the total
+	absorbed []gocql.UUID // processes that are in the total already
+	procs    []tallyRow
+}
+
+// tallyRow is what a process has folded, and up to where it may have opened chunks.
+type tallyRow struct {
+	proc           gocql.UUID
+	latest, folded int64
+	sum            meta.Usage
+}
+
+// tally reads the tally of an owner, without the rows that the total has.
+func (m *Meta) tally(ctx context.Context, owner string) (*tallied, error) {
+	t := &tallied{owner: owner}
+	var bad error
+	err := m.s.rows(ctx, readTally, []any{owner}, 1000, func(it *gocql.Iter) bool {
+		var r tallyRow
+		var proc *gocql.UUID
+		var total, sum []byte
+		if !it.Scan(&total, &t.rev, &t.absorbed, &proc, &r.latest, &r.folded, &sum) {
+			return false
+		}
+		if len(total) > 0 && t.total == (meta.Usage{}) {
+			bad = json.Unmarshal(total, &t.total)
+		}
+		if len(sum) > 0 && bad == nil {
+			bad = json.Unmarshal(sum, &r.sum)
+		}
+		if proc != nil && !slices.Contains(t.absorbed, *proc) {
+			r.proc = *proc
+			t.procs = append(t.procs, r)
+		}
+		return bad == nil
+	})
+	if bad != nil {
+		return nil, tornUsage(bad)
 	}
-	return m.s.exec(ctx, addUsage, owner, id[:], raw)
+	return t, err
 }
 
-// ledger is an owner's usage as stored.
-type ledger struct {
-	rev    *int64
-	folded meta.Usage
-	ids    [][]byte
-	deltas []meta.Usage
-	others meta.Usage // reserved, but by one change
+// open lists the chunks that may be there.
+func (t *tallied) open() (places []place) {
+	for _, r := range t.procs {
+		places = append(places, r.open(t.owner)...)
+	}
+	return places
 }
 
-func (l *ledger) sum() meta.Usage {
-	sum := l.folded
-	for _, d := range l.deltas {
-		sum = sum.Add(d)
+func (r *tallyRow) open(owner string) (places []place) {
+	for c := r.folded + 1; c <= r.latest; c++ {
+		places = append(places, place{owner, r.proc, c})
+	}
+	return places
+}
+
+func (t *tallied) sum() meta.Usage {
+	sum := t.total
+	for _, r := range t.procs {
+		sum = sum.Add(r.sum)
 	}
 	return sum
 }
 
-// ledger reads an owner's usage; reservations of the change named do not count among the others'.
-func (m *Meta) ledger(ctx context.Context, owner string, but gocql.UUID) (*ledger, error) {
-	var l ledger
-	var folded []byte
-	var bad error
-	err := m.s.rows(ctx, getUsage, []any{owner}, 1000, func(it *gocql.Iter) bool {
-		var id, raw []byte
-		if !it.Scan(&l.rev, &folded, &id, &raw) {
+// same reports whether nothing was folded between two readings.
+func (t *tallied) same(o *tallied) bool {
+	if (t.rev == nil) != (o.rev == nil) || t.rev != nil && *t.rev != *o.rev {
+		return false
+	}
+	for _, r := range t.procs {
+		i := slices.IndexFunc(o.procs, func(p tallyRow) bool { return p.proc == r.proc })
+		if i < 0 || o.procs[i].folded != r.folded {
 			return false
 		}
-		if len(id) > 0 && len(raw) > 0 {
-			var d meta.Usage
-			bad = json.Unmarshal(raw, &d)
-			switch {
-			case len(id) == len(but):
-				l.ids, l.deltas = append(l.ids, id), append(l.deltas, d)
-			case !bytes.HasPrefix(id, but[:]):
-				l.others = l.others.Add(d)
+	}
+	return true
+}
+
+// usage adds up an owner; reserved is what changes other than one have reserved. A chunk that is folded while it is read shows in the tally,
+// which is therefore read again afterwards.
+func (m *Meta) usage(ctx context.Context, owner string, but gocql.UUID) (used, reserved meta.Usage, err error) {
+	const op = "cassandra.Meta.usage"
+	before, err := m.tally(ctx, owner)
+	if err != nil {
+		return used, reserved, fail(op, err)
+	}
+	for n := range attempts {
+		used, reserved = before.sum(), meta.Usage{}
+		open := before.open()
+		for _, p := range open {
+			err := m.readLog(ctx, p, "", func(r logRow) {
+				used = used.Add(r.delta)
+				if !r.done && r.id != but {
+					reserved = reserved.Add(r.reserved)
+				}
+			})
+			if err != nil {
+				return used, reserved, fail(op, err)
 			}
 		}
-		return bad == nil
-	})
-	if err == nil && bad == nil && len(folded) > 0 {
-		bad = json.Unmarshal(folded, &l.folded)
-	}
-	if bad != nil {
-		return nil, errs.Wrap("cassandra.Meta.usage", errs.Corrupt, bad)
-	}
-	return &l, err
-}
-
-func (m *Meta) usage(ctx context.Context, owner string) (meta.Usage, error) {
-	const op = "cassandra.Meta.usage"
-	l, err := m.ledger(ctx, owner, gocql.UUID{})
-	if err != nil {
-		return meta.Usage{}, fail(op, err)
-	}
-	if len(l.ids) >= foldFrom {
-		if err := m.fold(ctx, owner, l); err != nil {
-			return meta.Usage{}, fail(op, err)
+		if len(open) == 0 {
+			return used, reserved, nil
+		}
+		after, err := m.tally(ctx, owner)
+		if err != nil {
+			return used, reserved, fail(op, err)
+		}
+		if before.same(after) {
+			return used, reserved, nil
+		}
+		before = after
+		if err := pause(ctx, n); err != nil {
+			return used, reserved, fail(op, err)
 		}
 	}
-	return l.sum(), nil
-}
-
-// fold adds open rows to the sum. Another who folded first is as good, and what is unknown will show in the next reading.
-func (m *Meta) fold(ctx context.Context, owner string, l *ledger) error {
-	n := min(len(l.ids), foldAtMost)
-	sum, rev := l.folded, int64(1)
-	if l.rev != nil {
-		rev = *l.rev + 1
-	}
-	steps := make([]step, 1, n+1)
-	for i := range n {
-		sum = sum.Add(l.deltas[i])
-		steps = append(steps, step{dropUsage, []any{owner, l.ids[i]}})
-	}
-	raw, err := json.Marshal(sum)
-	if err != nil {
-		return err
-	}
-	steps[0] = step{setUsage, []any{rev, raw, owner, l.rev}}
-	if _, err := m.s.casBatch(ctx, m.s.serial, steps...); err != nil && !unknown(err) {
-		return err
-	}
-	return nil
-}
-
-// foldSometimes folds after about each foldFrom-th change, so that the usage of an owner of whom nobody asks does not grow long.
-func (m *Meta) foldSometimes(ctx context.Context, account naming.AccountID, container naming.ContainerID) error {
-	if account == "" || rand.N(foldFrom) != 0 {
-		return nil
-	}
-	for _, owner := range []string{ownerOfAccount(account), ownerOfContainer(container)} {
-		if _, err := m.usage(ctx, owner); err != nil {
-			return err
-		}
-	}
-	return nil
+	return used, reserved, errs.E(op, errs.Busy, errs.Account, owner)
 }
 
 // AccountUsage counts an account; see meta.Tally.
 func (m *Meta) AccountUsage(ctx context.Context, account naming.AccountID) (meta.Usage, error) {
-	return m.usage(ctx, ownerOfAccount(account))
+	used, _, err := m.usage(ctx, ownerOfAccount(account), gocql.UUID{})
+	return used, err
 }
 
 // ContainerUsage counts a container; see meta.Tally.
 func (m *Meta) ContainerUsage(ctx context.Context, id naming.ContainerID) (meta.Usage, error) {
-	return m.usage(ctx, ownerOfContainer(id))
+	used, _, err := m.usage(ctx, ownerOfContainer(id), gocql.UUID{})
+	return used, err
 }
 
 // allow tests the limits of a change that adds delta, after having reserved it. It may be asked again with another delta.
-func (m *Meta) allow(ctx context.Context, ch *change, l meta.Limits, account naming.AccountID, delta meta.Usage) error {
+func (m *Meta) allow(ctx context.Context, ch *change, l meta.Limits, delta meta.Usage) error {
 	if l.IsZero() || len(ch.reserved) > 0 && ch.reserved[len(ch.reserved)-1] == delta {
 		return nil
 	}
@@ -164,15 +165,17 @@ func (m *Meta) allow(ctx context.Context, ch *change, l meta.Limits, account nam
 	}
 	var used [2]meta.Usage
 	g, gctx := limited(ctx)
-	for i, owner := range owners(account, ch.container) {
+	rows := [2][]any{
+		ch.account.row(cellKey{}, ch.id, len(ch.reserved), raw),
+		ch.log.row(ch.cellKey, ch.id, len(ch.reserved), raw),
+	}
+	for i, owner := range [2]string{ch.account.owner, ch.log.owner} {
 		g.Go(func() error {
-			if err := m.s.exec(gctx, addUsage, owner, reservation(ch.id, len(ch.reserved)), raw); err != nil {
+			if err := m.s.exec(gctx, reserve, rows[i]...); err != nil {
 				return err
 			}
-			led, err := m.ledger(gctx, owner, ch.id)
-			if err == nil {
-				used[i] = led.sum().Add(led.others)
-			}
+			sum, reserved, err := m.usage(gctx, owner, ch.id)
+			used[i] = sum.Add(reserved)
 			return err
 		})
 	}
@@ -180,10 +183,6 @@ func (m *Meta) allow(ctx context.Context, ch *change, l meta.Limits, account nam
 		return err
 	}
 	return l.Allow(used[0], used[1], delta)
-}
-
-func owners(account naming.AccountID, container naming.ContainerID) [2]string {
-	return [2]string{ownerOfAccount(account), ownerOfContainer(container)}
 }
 
 // grows is the part of a change that adds: what it frees is free when it has been made.
@@ -194,15 +193,7 @@ func grows(d meta.Usage) meta.Usage {
 	}
 }
 
-// reservation is the id of the n-th reservation of a change.
-func reservation(id gocql.UUID, n int) []byte { return append(id[:], byte(n)) }
-
-// unreserve removes the reservations of a change.
-func (m *Meta) unreserve(ctx context.Context, id gocql.UUID, account naming.AccountID, container naming.ContainerID) error {
-	for _, owner := range owners(account, container) {
-		if err := m.s.exec(ctx, dropReserved, owner, id[:], append(id[:], 0xff)); err != nil {
-			return err
-		}
-	}
-	return nil
+// unreserve gives up what a change has reserved of its account. What it reserved of its container ends with its row of the log.
+func (m *Meta) unreserve(ctx context.Context, p place, k logKey, n note) error {
+	return m.end(ctx, place{ownerOfAccount(n.Account), p.proc, n.Chunk}, logKey{id: k.id}, meta.Usage{})
 }

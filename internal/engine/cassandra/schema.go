@@ -15,7 +15,9 @@ import (
 
 // Schema is the schema of one store: migrations that only go up. Migration i brings version i to version i+1.
 type Schema struct {
-	Store      string
+	Store string
+	// First is the first version that may be upgraded; 0: any. Those before were never released.
+	First      int
 	Migrations [][]string // statements, %k stands for the keyspace; each may be repeated (IF NOT EXISTS)
 }
 
@@ -75,6 +77,10 @@ func UpgradeSchema(ctx context.Context, s *Session, sc Schema) error {
 	}
 	if have > sc.Version() {
 		return newer(op, sc, have)
+	}
+	if have > 0 && have < sc.First {
+		return errs.E(op, errs.Conflict, errs.Store, sc.Store).
+			Because(errs.BadState, fmt.Sprintf("keyspace %s was made by a build before the first release (schema version %d), whose data this build does not read; install into a new keyspace", s.keyspace, have))
 	}
 	for v := have; v < sc.Version(); v++ {
 		for _, cql := range sc.Migrations[v] {

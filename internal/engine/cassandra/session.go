@@ -39,6 +39,7 @@ type Session struct {
 	spec     gocql.SpeculativeExecutionPolicy
 	serial   gocql.Consistency // of lightweight transactions inside a home region
 	timeout  time.Duration
+	log      *slog.Logger // may be nil
 }
 
 // Connect opens the session. It does not look at the schema; see CheckSchema. Errors: Busy when no host answers,
@@ -75,7 +76,7 @@ func Connect(c Config) (*Session, error) {
 	if err != nil {
 		return nil, errs.Wrap(op, errs.Busy, err)
 	}
-	s := &Session{cql: session, keyspace: c.Keyspace, serial: gocql.Serial, timeout: cluster.Timeout}
+	s := &Session{cql: session, keyspace: c.Keyspace, serial: gocql.Serial, timeout: cluster.Timeout, log: c.Log}
 	if c.LocalOnly {
 		s.serial = gocql.LocalSerial
 	}
@@ -216,6 +217,18 @@ func (s *Session) casBatch(ctx context.Context, level gocql.Consistency, steps .
 		return err
 	})
 	return applied, err
+}
+
+// together makes plain writes to one partition in one request.
+func (s *Session) together(ctx context.Context, steps ...step) error {
+	b := s.cql.Batch(gocql.UnloggedBatch).Consistency(gocql.LocalQuorum)
+	for _, st := range steps {
+		b = b.Query(st.st.text(s), st.args...)
+	}
+	for i := range b.Entries {
+		b.Entries[i].Idempotent = true
+	}
+	return s.insist(ctx, func() error { return b.ExecContext(ctx) })
 }
 
 // serially reads one row at serial consistency: it finishes or fences a lightweight transaction in flight first.
