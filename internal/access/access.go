@@ -18,7 +18,24 @@ type Principal struct {
 	Admin     bool     // may do everything inside Account
 	Operator  bool     // may do everything everywhere (the service itself, reseller administrators)
 	Groups    []string // groups of the user
+	Scope     *Scope   // bounds everything else; nil: no bound
 	Referrer  string   // host of the request's Referer header where the protocol's lists ask for it; "" elsewhere
+}
+
+// Scope is what a signed link or form gives: work on objects of one account, or of one container, on behalf of whoever signed. It gives nothing by
+// itself; what lies outside of it is refused whatever else would allow it.
+type Scope struct {
+	Account   naming.AccountID
+	Container naming.ContainerName // "": every container of the account
+}
+
+// covers tells whether a question lies inside.
+func (s *Scope) covers(q Request) bool {
+	switch q.Action {
+	case GetObject, GetObjectAttributes, PutObject, DeleteObject, ListBucket:
+		return q.Resource.Account == s.Account && (s.Container == "" || s.Container == q.Resource.Container)
+	}
+	return false
 }
 
 // Anonymous reports whether nobody signed in.

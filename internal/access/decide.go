@@ -2,6 +2,7 @@ package access
 
 // Decide answers a question. The first rule that applies:
 //
+//  0. Nothing outside of the principal's scope, if it has one.
 //  1. The service itself may do everything.
 //  2. The owner's administrators may do everything with what they own. For what is done to an object's bytes or list the owner is the
 //     object's; for everything else, deleting objects of others among it, the container's.
@@ -11,6 +12,9 @@ package access
 //  6. No.
 func Decide(q Request) Decision {
 	p, r := q.Principal, q.Resource
+	if p.Scope != nil && !p.Scope.covers(q) {
+		return Decision{false, "outside of what was signed"}
+	}
 	if p.Operator {
 		return Decision{true, "operator"}
 	}

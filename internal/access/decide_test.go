@@ -150,3 +150,31 @@ func TestWhoMayMakeContainers(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingOutsideOfAScope(t *testing.T) {
+	owner := people["owner"]
+	for _, c := range []struct {
+		scope  access.Scope
+		action access.Action
+		want   bool
+	}{
+		{access.Scope{Account: "owner"}, access.GetObject, true},
+		{access.Scope{Account: "owner", Container: "box"}, access.PutObject, true},
+		{access.Scope{Account: "owner", Container: "other"}, access.PutObject, false},
+		{access.Scope{Account: "other"}, access.GetObject, false},
+		{access.Scope{Account: "owner"}, access.DeleteBucket, false},
+		{access.Scope{Account: "owner"}, access.PutAccount, false},
+		{access.Scope{Account: "owner"}, access.BypassGovernanceRetention, false},
+		{access.Scope{}, access.GetObject, false},
+	} {
+		p := owner
+		p.Scope = &c.scope
+		if got := access.Decide(access.Request{Principal: p, Action: c.action, Resource: access.Resource{Account: "owner", Container: "box", Name: "x"}}); got.Allowed != c.want {
+			t.Errorf("%+v %s: %+v", c.scope, c.action, got)
+		}
+	}
+	nobody := access.Principal{Scope: &access.Scope{Account: "owner"}}
+	if access.Decide(access.Request{Principal: nobody, Action: access.GetObject, Resource: access.Resource{Account: "owner", Container: "box"}}).Allowed {
+		t.Error("a scope gives something by itself")
+	}
+}

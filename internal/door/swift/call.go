@@ -15,6 +15,7 @@ import (
 	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
+	"pithos/internal/store/bucket"
 )
 
 // reseller begins the name of an account in paths.
@@ -42,6 +43,13 @@ type call struct {
 	row    *row
 	body   *wire.Body
 
+	signed   *link     // the signed link that the request came by; nil: none
+	ownerID  string    // canonical id of the account, where a signature was checked
+	inside   bool      // made by another call, see sub
+	input    io.Reader // the body of a call that another one made
+	taken    int64     // bytes of input
+	remapped string    // what the host's name put before the path, see remap
+
 	out http.Header // header of the answer
 }
 
@@ -52,6 +60,10 @@ type reply struct {
 	// stream writes exactly length bytes. Its first Write sends the headers.
 	stream func(ctx context.Context, w io.Writer) error
 	length int64
+	// open: the length of the stream is not known before its end.
+	open bool
+	// refused: the rest of the request's body is not wanted, though the status does not say so.
+	refused bool
 }
 
 // empty is an answer without a body.
@@ -263,6 +275,9 @@ func (c *call) administers(account naming.AccountID) bool {
 
 // hide keeps from strangers which containers and accounts there are.
 func (c *call) hide(err error) error {
+	if c.signed != nil {
+		return err // whoever signed would be told
+	}
 	if (errs.IsThing(err, errs.NotFound, errs.Container) || errs.IsThing(err, errs.NotFound, errs.Account)) && !c.owns() {
 		return c.denied().because(err)
 	}
@@ -284,4 +299,16 @@ func clip(s string) string {
 		return strings.ToValidUTF8(s[:128], "?") + "..."
 	}
 	return s
+}
+
+// peek shows a container of the path's account whoever asks; nil when it is not there or cannot be.
+func (c *call) peek(ctx context.Context, name naming.ContainerName) (*bucket.Container, error) {
+	if _, bad := naming.ParseContainer(string(name)); bad != nil {
+		return nil, nil //nolint:nilnil,nilerr // there is no container of such a name
+	}
+	container, err := c.door.b.Found(ctx, backend.Ref{Account: c.owner, Name: name})
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil //nolint:nilnil // no such container
+	}
+	return &container, err
 }

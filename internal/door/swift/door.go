@@ -61,6 +61,7 @@ type Door struct {
 	b    *backend.Backend
 	o    Options
 	rows []row
+	more []special
 	info []byte
 }
 
@@ -84,7 +85,7 @@ func New(b *backend.Backend, o Options) *Door {
 	if o.Pace == (wire.Pace{}) {
 		o.Pace = wire.Pace{Idle: time.Minute, Grace: 5 * time.Minute, RateMin: 1 << 10}
 	}
-	d := &Door{b: b, o: o, rows: rows()}
+	d := &Door{b: b, o: o, rows: rows(), more: specials()}
 	d.info = d.describe()
 	return d
 }
@@ -130,7 +131,11 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 		return nil, err
 	}
 	if c.level != serviceLevel {
-		if err := c.authenticate(ctx); err != nil {
+		signed, err := c.openLink(ctx)
+		if err == nil && !signed && c.row.op != "FormPost" { // a form is signed, and asks for no token
+			err = c.authenticate(ctx)
+		}
+		if err != nil {
 			return nil, err
 		}
 		if err := c.checkPath(); err != nil {
@@ -140,11 +145,25 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 			return nil, err
 		}
 	}
-	return c.row.handle(ctx, c)
+	handle := c.row.handle
+	if c.asksForSite() {
+		handle = func(ctx context.Context, c *call) (*reply, error) { return c.serveSite(ctx) }
+	}
+	rep, err := handle(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return c.finishLink(rep)
 }
 
 // route finds the row of a call.
 func (d *Door) route(c *call) error {
+	for i := range d.more {
+		if r := &d.more[i]; r.level == c.level && r.method == c.r.Method && !c.inside && r.asked(c) {
+			c.row = &r.row
+			return nil
+		}
+	}
 	for i := range d.rows {
 		if r := &d.rows[i]; r.level == c.level && r.method == c.r.Method && (r.level != serviceLevel || r.path == c.path) {
 			c.row = r

@@ -26,6 +26,15 @@ func (d *Door) describe() []byte {
 		},
 		"tempauth":         object{"account_acls": false},
 		"container_quotas": object{},
+		"tempurl": object{
+			"methods": linkMethods, "incoming_remove_headers": []string{"x-timestamp", "x-open-expired"}, "incoming_allow_headers": []string{},
+			"outgoing_remove_headers": []string{"x-object-meta-*"}, "outgoing_allow_headers": []string{"x-object-meta-public-*"},
+			"allowed_digests": digestNames, "deprecated_digests": []string{"sha1"},
+		},
+		"formpost":    object{"allowed_digests": digestNames, "deprecated_digests": []string{"sha1"}},
+		"staticweb":   object{},
+		"bulk_upload": object{"max_containers_per_extraction": bulkContainersMax, "max_failed_extractions": bulkFailuresMax},
+		"bulk_delete": object{"max_deletes_per_request": bulkDeletesMax, "max_failed_deletes": bulkFailuresMax},
 	})
 	if err != nil {
 		return []byte("{}") // cannot happen: the document is made of maps, words and numbers

@@ -95,7 +95,11 @@ func (c *call) format() (format, error) {
 		return plain, nil
 	}
 	c.set("Vary", "Accept")
-	accept := c.h("Accept")
+	return c.accepts(c.h("Accept"))
+}
+
+// accepts chooses a format by an Accept header. Errors: 400 when it cannot be read, 406.
+func (c *call) accepts(accept string) (format, error) {
 	if accept == "" {
 		return plain, nil
 	}

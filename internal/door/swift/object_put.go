@@ -83,6 +83,14 @@ func (c *call) payload() (backend.Body, error) {
 type bodyReader call
 
 func (b *bodyReader) Read(p []byte) (int, error) {
+	tooLarge := errs.E("swift.Read", errs.TooLarge, errs.Request, "").Because(errs.EntityTooLarge, "the body is over the limit")
+	if b.input != nil {
+		n, err := b.input.Read(p)
+		if b.taken += int64(n); b.taken > b.door.o.Limits.ObjectBytes {
+			return 0, tooLarge
+		}
+		return n, err
+	}
 	if b.body == nil {
 		if b.r.Body == nil {
 			return 0, io.EOF
@@ -91,7 +99,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	}
 	n, err := b.body.Read(p)
 	if b.body.Count() > b.door.o.Limits.ObjectBytes {
-		return 0, errs.E("swift.Read", errs.TooLarge, errs.Request, "").Because(errs.EntityTooLarge, "the body is over the limit")
+		return 0, tooLarge
 	}
 	return n, err
 }

@@ -66,22 +66,17 @@ func rows() []row {
 // value of nil is any; others are the values that are refused.
 var unservedQuery = map[string][]string{ // a table, never written
 	"multipart-manifest": {"put", "delete"}, // on what is no manifest, "get" is the plain read
-	"extract-archive":    nil,
-	"bulk-delete":        nil,
 	"version-id":         nil,
 	"versions":           nil,
 	"version_marker":     nil,
 	"part-number":        nil,
-	"temp_url_sig":       nil,
-	"temp_url_expires":   nil,
-	"temp_url_prefix":    nil,
 }
 
 var unservedHeaders = []string{ // a table, never written
 	"X-Object-Manifest", "X-Symlink-Target", "X-Symlink-Target-Account", "X-Symlink-Target-Etag", "X-Static-Large-Object",
 	"X-Versions-Location", "X-History-Location", "X-Versions-Enabled", "X-Container-Sync-To", "X-Container-Sync-Key",
 	"X-Account-Access-Control", "X-Account-Rfc-Compliant-Etags", "X-Container-Rfc-Compliant-Etags",
-	"X-Account-Quota-Bytes", "X-Account-Quota-Count", "X-Open-Expired", "X-Web-Mode",
+	"X-Account-Quota-Bytes", "X-Account-Quota-Count", "X-Open-Expired",
 }
 
 // checkServed refuses a request that asks for what is not served: done without it, it would do something else than was asked.

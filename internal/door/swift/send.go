@@ -54,7 +54,7 @@ func (c *call) send(ctx context.Context, rep *reply) error {
 		c.w.begun = true
 		c.w.w.WriteHeader(rep.status)
 	}
-	if c.w.n != rep.length {
+	if c.w.n != rep.length && !rep.open {
 		return errs.E("swift.send", errs.Internal, errs.Object, string(c.name)).Because("", "stream ended after "+strconv.FormatInt(c.w.n, 10)+" bytes")
 	}
 	return nil
@@ -63,13 +63,14 @@ func (c *call) send(ctx context.Context, rep *reply) error {
 // finishHeaders sets what every answer has.
 func (c *call) finishHeaders(ctx context.Context, rep *reply) {
 	wire.SetTransaction(c.out, c.id)
-	if rep.status >= http.StatusBadRequest {
+	if rep.status >= http.StatusBadRequest || rep.refused {
 		c.drain()
 	}
 	if rep.status == http.StatusNoContent || rep.status == http.StatusNotModified {
 		wire.AnnounceEmpty(ctx)
 	}
 	switch {
+	case rep.open:
 	case rep.stream != nil:
 		c.setInt("Content-Length", rep.length)
 	case c.r.Method == http.MethodHead && c.out["Content-Length"] != nil:
@@ -88,7 +89,7 @@ func (c *call) finishHeaders(ctx context.Context, rep *reply) {
 // refuse makes the answer to a failed call. What the handler had set so far is dropped.
 func (c *call) refuse(err error) *reply {
 	f := faultOf(c.hide(err))
-	if f.status == http.StatusForbidden && c.caller.Anonymous() {
+	if f.status == http.StatusForbidden && (c.caller.Anonymous() || c.signed != nil) {
 		f = refusal(http.StatusUnauthorized, f.msg).because(err)
 	}
 	clear(c.out)
@@ -97,17 +98,13 @@ func (c *call) refuse(err error) *reply {
 	}
 	switch f.status {
 	case http.StatusUnauthorized:
-		realm := "unknown"
-		if c.account != "" {
-			realm = strings.ReplaceAll(url.PathEscape(c.account), ":", "%3A")
-		}
-		c.set("Www-Authenticate", `Swift realm="`+realm+`"`)
+		c.set("Www-Authenticate", c.realm())
 	case http.StatusServiceUnavailable:
 		c.set("Retry-After", "1")
 	case statusClientLeft, http.StatusRequestTimeout:
 		c.set("Connection", "close")
 	}
-	rep := &reply{status: f.status}
+	rep := &reply{status: f.status, refused: true}
 	if c.r.Method == http.MethodHead || f.status == http.StatusNotModified || f.status == http.StatusPreconditionFailed && f.msg == "" {
 		return rep
 	}
@@ -131,4 +128,13 @@ func (c *call) drain() {
 	if !wire.Drain(c.w.w, c.r, wire.Refused{Begun: begun, Limit: int64(c.door.o.Limits.DrainBytes), Clock: c.door.o.Clock}) {
 		c.set("Connection", "close")
 	}
+}
+
+// realm asks to sign in to the account of the path.
+func (c *call) realm() string {
+	realm := "unknown"
+	if c.account != "" {
+		realm = strings.ReplaceAll(url.PathEscape(c.account), ":", "%3A")
+	}
+	return `Swift realm="` + realm + `"`
 }
