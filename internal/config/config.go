@@ -43,7 +43,9 @@ type S3 struct {
 	Listen  string
 	Region  string
 	Domains []string // virtual hosts: requests to NAME.DOMAIN are for the bucket NAME
-	TLS     TLS
+	// LogInterval is the longest wait of a record of access for its delivery into a bucket.
+	LogInterval time.Duration
+	TLS         TLS
 }
 
 // TLS names the certificate of a listener; both fields or none are set.
@@ -206,7 +208,7 @@ const (
 func Default() *Config {
 	return &Config{
 		Data:     "./pithos-data",
-		S3:       S3{Listen: "127.0.0.1:9000", Region: "us-east-1"},
+		S3:       S3{Listen: "127.0.0.1:9000", Region: "us-east-1", LogInterval: 5 * time.Minute},
 		Admin:    Admin{Listen: "127.0.0.1:9090"},
 		Keystore: Keystore{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_keys"}},
 		Buckets:  Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_buckets"}},

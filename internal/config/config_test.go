@@ -53,7 +53,7 @@ func TestLaterSourcesOverride(t *testing.T) {
 	}
 	want := config.Default()
 	want.Data = "/from/file"
-	want.S3 = config.S3{Listen: "127.0.0.1:1003", Region: "env", Domains: []string{"a.example", "b.example"}}
+	want.S3 = config.S3{Listen: "127.0.0.1:1003", Region: "env", Domains: []string{"a.example", "b.example"}, LogInterval: want.S3.LogInterval}
 	want.Log.Level = slog.LevelWarn
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)

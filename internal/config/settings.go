@@ -32,6 +32,7 @@ func (c *Config) settings() []setting {
 		one("s3.listen", "address", "Address of the S3 API: `host:port`, `:port` for all interfaces, port 0 for any free port.", &c.S3.Listen, parseAddress, showText),
 		one("s3.region", "name", "Region that clients sign for and that buckets are created in.", &c.S3.Region, parseRegion, showText),
 		many("s3.domains", "domains", "Domains for virtual-host addressing: with `s3.example.org`, a request to `NAME.s3.example.org` is for the bucket `NAME`. Path-style always works.", &c.S3.Domains, parseDomain),
+		one("s3.log_interval", "duration", "Longest time that records of access to a bucket wait before they are delivered into the bucket that it logs to. A stop in order delivers them all.", &c.S3.LogInterval, parseDuration(time.Second, 24*time.Hour), showDuration),
 		one("s3.tls.cert", "file", "Certificate chain in PEM for HTTPS. Needs `s3.tls.key`. A renewed file is picked up without a restart.", &c.S3.TLS.Cert, parseText("a file"), showText),
 		one("s3.tls.key", "file", "Private key in PEM for HTTPS. Needs `s3.tls.cert`.", &c.S3.TLS.Key, parseText("a file"), showText),
 		one("openstack.listen", "address", "Address of the OpenStack API: Swift and its sign-in at `/auth/v1.0`. Without it the API is not served.", &c.OpenStack.Listen, parseAddress, showText),

@@ -189,4 +189,8 @@ func (c *taskCollector) Collect(ch chan<- prometheus.Metric) {
 	count(done, life.Removed, "lifecycle", "removed_versions")
 	count(done, life.Markers, "lifecycle", "removed_markers")
 	count(done, life.Aborted, "lifecycle", "aborted_uploads")
+	logs := c.tasks.accessLog.Total()
+	count(done, logs.Records, "access-log", "records")
+	count(done, logs.Objects, "access-log", "objects")
+	count(done, logs.Dropped, "access-log", "dropped_records")
 }

@@ -29,16 +29,18 @@ import (
 	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 	"pithos/internal/store/bucket"
+	"pithos/internal/worker"
 )
 
 // Fixed times of the server.
 const (
-	cutTimeout   = 5 * time.Second  // for handlers to notice that they were cut
-	adminTimeout = 2 * time.Second  // for the admin listener's running requests
-	adminHeader  = 10 * time.Second // to send the header of an admin request
-	adminConns   = 256
-	paceGrace    = 5 * time.Minute // of waiting for a body's bytes, after which its rate counts
-	paceRate     = 1 << 10         // bytes per second that it must then reach
+	cutTimeout     = 5 * time.Second  // for handlers to notice that they were cut
+	deliverTimeout = 3 * time.Second  // to deliver the last records of access
+	adminTimeout   = 2 * time.Second  // for the admin listener's running requests
+	adminHeader    = 10 * time.Second // to send the header of an admin request
+	adminConns     = 256
+	paceGrace      = 5 * time.Minute // of waiting for a body's bytes, after which its rate counts
+	paceRate       = 1 << 10         // bytes per second that it must then reach
 )
 
 // Options say what to run. Config and Open must be set.
@@ -157,7 +159,17 @@ func (s *service) run(ctx context.Context) (err error) {
 	s.stop(base, s3Listener, cut)
 	endBackground()
 	work.Wait()
-	return err
+	return errors.Join(err, deliverLast(base, tasks.accessLog))
+}
+
+// deliverLast delivers the records of access that still wait.
+func deliverLast(ctx context.Context, l *worker.AccessLog) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deliverTimeout)
+	defer cancel()
+	if err := l.Flush(ctx); err != nil {
+		return fmt.Errorf("the last records of access were not delivered: %w", err)
+	}
+	return nil
 }
 
 // prepare writes what the command line reads, and makes the first administrator.
@@ -197,7 +209,7 @@ func (s *service) prepare(ctx context.Context, s3Listener, adminListener net.Lis
 func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks, token string) (serveTLS bool, err error) {
 	cfg := s.o.Config
 	door := s3.New(b, s3.Options{
-		Region: cfg.S3.Region, Domains: cfg.S3.Domains, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("s3"),
+		Region: cfg.S3.Region, Domains: cfg.S3.Domains, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("s3"), AccessLog: tasks.accessLog,
 		Limits: s3.Limits{HeaderBytes: int(cfg.Limits.HeaderBytes)},
 		Pace:   wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
 	})

@@ -27,6 +27,7 @@ type tasks struct {
 	scrubber  *worker.Scrubber
 	expirer   *worker.Expirer
 	lifecycle *worker.Lifecycle
+	accessLog *worker.AccessLog
 	scheduler *worker.Scheduler
 }
 
@@ -44,7 +45,8 @@ func newTasks(st *stores, b *backend.Backend, o Options) *tasks {
 			Day: cfg.Testing.LifecycleDay, Interval: min(lifecycleEvery, cfg.Testing.LifecycleDay/4),
 		}),
 	}
-	own := []worker.Task{t.collector, t.expirer, t.lifecycle}
+	t.accessLog = worker.NewAccessLog(worker.AccessLogging{Backend: b, Clock: o.Clock, Log: o.Log, Interval: cfg.S3.LogInterval})
+	own := []worker.Task{t.collector, t.expirer, t.lifecycle, t.accessLog}
 	if cfg.Scrub.Interval > 0 {
 		own = append(own, &late{Task: t.scrubber, wait: scrubAfter})
 	}

@@ -159,17 +159,20 @@ type aclDocument struct {
 		DisplayName string
 	}
 	List *struct {
-		Grants []struct {
-			Grantee *struct {
-				Type         string `xml:"type,attr"`
-				ID           string
-				DisplayName  string
-				EmailAddress string
-				URI          string
-			}
-			Permission string
-		} `xml:"Grant"`
+		Grants []grantElement `xml:"Grant"`
 	} `xml:"AccessControlList"`
+}
+
+// grantElement is a grant in a document.
+type grantElement struct {
+	Grantee *struct {
+		Type         string `xml:"type,attr"`
+		ID           string
+		DisplayName  string
+		EmailAddress string
+		URI          string
+	}
+	Permission string
 }
 
 // bodyACL reads the list in the body of the request, for a thing of owner.
@@ -178,22 +181,38 @@ func (c *call) bodyACL(ctx context.Context, owner string) (access.ACL, error) {
 	if err := c.xmlBody(&doc); err != nil {
 		return access.ACL{}, err
 	}
-	if doc.Owner == nil || doc.Owner.ID == "" || doc.List == nil || len(doc.List.Grants) > grantsMax {
+	if doc.Owner == nil || doc.Owner.ID == "" || doc.List == nil {
 		return access.ACL{}, fail(MalformedACL, "")
 	}
 	if doc.Owner.ID != owner {
 		return access.ACL{}, fail(AccessDenied, "The owner cannot be changed.")
 	}
-	list := access.ACL{}
-	for _, g := range doc.List.Grants {
+	grants, err := c.grants(ctx, doc.List.Grants)
+	if err != nil {
+		return access.ACL{}, err
+	}
+	if len(grants) == 0 {
+		grants = []access.Grant{nobody}
+	}
+	return compact(access.ACL{Grants: grants}, owner), nil
+}
+
+// grants reads the grants of a document. Errors: MalformedACLError, InvalidArgument, and those of e-mail addresses.
+func (c *call) grants(ctx context.Context, list []grantElement) ([]access.Grant, error) {
+	if len(list) > grantsMax {
+		return nil, fail(MalformedACL, "")
+	}
+	grants := make([]access.Grant, 0, len(list))
+	for i := range list {
+		g := &list[i]
 		grant := access.Grant{Permission: access.Permission(g.Permission)}
 		switch grant.Permission {
 		case access.Read, access.Write, access.ReadACP, access.WriteACP, access.FullControl:
 		default:
-			return access.ACL{}, fail(MalformedACL, "")
+			return nil, fail(MalformedACL, "")
 		}
 		if g.Grantee == nil {
-			return access.ACL{}, fail(MalformedACL, "")
+			return nil, fail(MalformedACL, "")
 		}
 		var err error
 		switch g.Grantee.Type {
@@ -207,14 +226,11 @@ func (c *call) bodyACL(ctx context.Context, owner string) (access.ACL, error) {
 			err = fail(MalformedACL, "")
 		}
 		if err != nil {
-			return access.ACL{}, err
+			return nil, err
 		}
-		list.Grants = append(list.Grants, grant)
+		grants = append(grants, grant)
 	}
-	if len(list.Grants) == 0 {
-		list.Grants = []access.Grant{nobody}
-	}
-	return compact(list, owner), nil
+	return grants, nil
 }
 
 // compact gives the usual list its short form.

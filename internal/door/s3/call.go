@@ -41,6 +41,8 @@ type call struct {
 	// Set by route.
 	row *row
 
+	logged logged
+
 	// out is the header of the answer. Keys are set directly, in canonical form. It is cleared when the handler fails.
 	out      http.Header
 	received int64 // bytes of the body that were read

@@ -44,6 +44,8 @@ type Options struct {
 	Limits  Limits            // see there
 	Pace    wire.Pace         // of bodies: 60 s idle, and 1 KiB/s after 5 minutes of waiting
 	Observe func(Observation) // called once after each request; nil: nobody looks
+	// AccessLog takes records of access to buckets; nil: buckets cannot be logged.
+	AccessLog AccessLog
 }
 
 // Observation is what one request did, for metrics.
@@ -113,7 +115,7 @@ func (d *Door) Refuse(w http.ResponseWriter, r *http.Request) {
 func (d *Door) answer(w http.ResponseWriter, r *http.Request, handle handler) {
 	c := &call{
 		door: d, r: r, id: wire.RequestID(), started: d.o.Clock.Now(),
-		w: sink{w: w}, out: w.Header(), header: r.Header,
+		w: sink{w: w, clock: d.o.Clock}, out: w.Header(), header: r.Header, logged: logged{size: -1},
 	}
 	rep, err := handle(r.Context(), c)
 	if err != nil {
@@ -175,6 +177,7 @@ func (d *Door) finish(ctx context.Context, c *call, rep *reply, err, sendErr err
 	if d.o.Observe != nil {
 		d.o.Observe(ob)
 	}
+	c.record(context.WithoutCancel(ctx), &ob)
 	if sendErr != nil {
 		err = sendErr
 	}
@@ -210,6 +213,15 @@ func logLevel(status int, err, sendErr error) slog.Level {
 
 // loggedTarget is the request's method and target without credentials, at most 512 bytes.
 func loggedTarget(r *http.Request) string {
+	target := cleanTarget(r)
+	if len(target) > 512 {
+		target = target[:512] + "..."
+	}
+	return target
+}
+
+// cleanTarget is the request's method and target without credentials.
+func cleanTarget(r *http.Request) string {
 	target := r.RequestURI
 	if path, query, ok := strings.Cut(target, "?"); ok {
 		kept := make([]string, 0, 4)
@@ -223,9 +235,6 @@ func loggedTarget(r *http.Request) string {
 		if len(kept) > 0 {
 			target += "?" + strings.Join(kept, "&")
 		}
-	}
-	if len(target) > 512 {
-		target = target[:512] + "..."
 	}
 	return r.Method + " " + target
 }

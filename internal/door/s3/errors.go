@@ -49,6 +49,7 @@ const (
 	InvalidSecurity               code = "InvalidSecurity"
 	InvalidStorageClass           code = "InvalidStorageClass"
 	InvalidTag                    code = "InvalidTag"
+	InvalidTargetBucketForLogging code = "InvalidTargetBucketForLogging"
 	InvalidToken                  code = "InvalidToken"
 	InvalidURI                    code = "InvalidURI"
 	KeyTooLong                    code = "KeyTooLongError"
@@ -181,6 +182,7 @@ var messages = map[code]string{
 	InvalidRetentionPeriod:        "The retention period you specified is not valid.",
 	InvalidStorageClass:           "The storage class you specified is not valid.",
 	InvalidTag:                    "The tag provided was not a valid tag.",
+	InvalidTargetBucketForLogging: "The target bucket for logging does not exist, or is not owned by the same account.",
 	InvalidToken:                  "The provided token is malformed or otherwise not valid.",
 	InvalidURI:                    "Couldn't parse the specified URI.",
 	KeyTooLong:                    "Your key is too long.",

@@ -396,6 +396,7 @@ func headerText(s string) string {
 // told tells of the version that was just written: where versions are suspended, that it is the null version; and when it is going to expire. The
 // write stands whether or not that can be found out.
 func (c *call) told(ctx context.Context, v *object.Version) {
+	c.logged.size = v.Size
 	container, err := c.door.b.Found(ctx, c.ref())
 	if err != nil {
 		return

@@ -138,6 +138,7 @@ func (c *call) copySource(ctx context.Context) (backend.Target, error) {
 			return t, err
 		}
 	}
+	c.logged.source = &copySource{t.Container.Bucket, t.Name}
 	return t, c.expectOwner(ctx, t.Container.Bucket, c.h("X-Amz-Source-Expected-Bucket-Owner"))
 }
 

@@ -119,6 +119,7 @@ func deleteObjects(ctx context.Context, c *call) (*reply, error) {
 				return nil, err
 			}
 			f := faultOf(err)
+			c.logged.batch = append(c.logged.batch, batchEntry{o.Key, "", f.code.status(), f.code})
 			x.open("Error")
 			x.text("Key", o.Key)
 			if o.VersionID != nil {
@@ -131,9 +132,11 @@ func deleteObjects(ctx context.Context, c *call) (*reply, error) {
 			}
 			x.text("Message", msg)
 			x.close("Error")
+			continue
 		case !doc.Quiet:
 			x.deleted(o.Key, which, d)
 		}
+		c.logged.batch = append(c.logged.batch, batchEntry{o.Key, deletedVersion(which, d), http.StatusNoContent, ""})
 	}
 	return x.reply(c, "DeleteResult"), nil
 }

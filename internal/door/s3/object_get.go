@@ -208,6 +208,7 @@ func (c *call) describe(v *object.Version, container *bucket.Container) {
 		c.set("X-Amz-Storage-Class", v.StorageClass)
 	}
 	c.setVersion(v, container.Config.Versioning != bucket.VersioningOff)
+	c.logged.size = v.Size
 	missing := 0
 	for key, value := range v.Meta[object.UserMeta] {
 		if !validHeader(key, value) {

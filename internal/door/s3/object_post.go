@@ -91,7 +91,7 @@ func (c *call) admitForm(ctx context.Context, f *form) (least int64, err error) 
 		Signature: f.fields["x-amz-signature"], AccessKey: f.fields["awsaccesskeyid"], SignatureV2: f.fields["signature"], Token: f.fields["x-amz-security-token"],
 	}
 	var who access.Principal
-	_, err = c.door.verifier.VerifyForm(ctx, &signed, func(ctx context.Context, accessKey string) (string, error) {
+	auth, err := c.door.verifier.VerifyForm(ctx, &signed, func(ctx context.Context, accessKey string) (string, error) {
 		id, p, err := c.door.b.Identify(ctx, accessKey)
 		who = p
 		return id.Key.Secret, err
@@ -99,7 +99,7 @@ func (c *call) admitForm(ctx context.Context, f *form) (least int64, err error) 
 	if err != nil {
 		return 0, err
 	}
-	c.caller.Principal, c.signed = who, true
+	c.caller.Principal, c.signed, c.payload.auth = who, true, auth
 	policy, err := parsePolicy(signed.Policy)
 	if err != nil {
 		return 0, err

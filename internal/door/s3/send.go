@@ -6,7 +6,9 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"time"
 
+	"pithos/internal/clock"
 	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 )
@@ -14,12 +16,16 @@ import (
 // sink counts the bytes of an answer's body and remembers whether it began.
 type sink struct {
 	w     http.ResponseWriter
+	clock clock.Clock
 	n     int64
 	begun bool
+	at    time.Time // when it began
 }
 
 func (s *sink) Write(p []byte) (int, error) {
-	s.begun = true
+	if !s.begun {
+		s.begun, s.at = true, s.clock.Now()
+	}
 	n, err := s.w.Write(p)
 	s.n += int64(n)
 	return n, err

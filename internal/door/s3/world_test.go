@@ -228,7 +228,7 @@ func (a *answer) element(name string) string {
 // cases are the end-to-end tests of operations, by name. Every served row must have one.
 func cases() map[string]func(*testing.T, *world) {
 	all := map[string]func(*testing.T, *world){}
-	for _, some := range []map[string]func(*testing.T, *world){objectCases(), multipartCases(), absentCases(), bucketCases(), taggingCases(), lockCases(), lifecycleCases(), corsCases(), publicCases(), postCases()} {
+	for _, some := range []map[string]func(*testing.T, *world){objectCases(), multipartCases(), absentCases(), bucketCases(), taggingCases(), lockCases(), lifecycleCases(), corsCases(), publicCases(), postCases(), loggingCases()} {
 		for op, f := range some {
 			all[op] = f
 		}
