@@ -59,8 +59,8 @@ func generate(rng *rand.Rand, weights []weight, n int) []step {
 	return append(list, step{n: n, op: "check"})
 }
 
-// compare runs a list on all engines in turns and tells the first difference; "" when there is none.
-func compare(t *testing.T, list []step, open func(t *testing.T, e engine, c *clock.Manual) system) string {
+// compare runs a list on engines in turns and tells the first difference; "" when there is none.
+func compare(t *testing.T, engines []made, list []step, open func(t *testing.T, e engine, c *clock.Manual) system) string {
 	t.Helper()
 	systems := make([]system, len(engines))
 	for i, e := range engines {
@@ -115,21 +115,22 @@ func runLists(t *testing.T, weights []weight, open func(t *testing.T, e engine, 
 	}
 	t.Logf("seed %d", first)
 	for s := first; s < first+uint64(*lists); s++ {
+		engines := enginesOf(int(s - first))
 		list := generate(rand.New(rand.NewPCG(s, 0)), weights, *steps)
-		difference := compare(t, list, open)
+		difference := compare(t, engines, list, open)
 		if difference == "" {
 			continue
 		}
 		again := fmt.Sprintf("-seed %d -lists 1 -steps %d", s, *steps)
-		if compare(t, list, open) == "" {
+		if compare(t, engines, list, open) == "" {
 			t.Fatalf("seed %d (%s) made a difference once, so that it depends on timing too:\n%s", s, again, difference)
 		}
-		list = shrink(list, func(shorter []step) bool { return compare(t, shorter, open) != "" })
+		list = shrink(list, func(shorter []step) bool { return compare(t, engines, shorter, open) != "" })
 		var text strings.Builder
 		for _, one := range list {
 			fmt.Fprintln(&text, "\t", one)
 		}
-		t.Fatalf("seed %d (%s), shrunk to:\n%s%s\nBefore that:\n%s", s, again, text.String(), compare(t, list, open), difference)
+		t.Fatalf("seed %d (%s), shrunk to:\n%s%s\nBefore that:\n%s", s, again, text.String(), compare(t, engines, list, open), difference)
 	}
 }
 

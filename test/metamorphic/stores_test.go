@@ -417,16 +417,19 @@ func (s *stores) holding(ctx context.Context, st step, now time.Time) string {
 	return s.collect(ctx, now)
 }
 
-// blocks tells what the blobstore holds. Every engine but one with a ring has them in the order of ids.
+// blocks tells what the blobstore holds. The order is the engine's own.
 func (s *stores) blocks(ctx context.Context, of naming.AccountID) string {
 	var b strings.Builder
 	var ids []block.ID
+	var lines []string
 	err := s.Blobs().Walk(ctx, nil, func(i blob.Info) bool {
 		ids = append(ids, i.ID)
-		fmt.Fprintf(&b, "%+v\n", i)
+		lines = append(lines, fmt.Sprintf("%+v", i))
 		return true
 	})
-	fmt.Fprintln(&b, show(err, ""))
+	slices.Sort(lines)
+	slices.SortFunc(ids, func(a, b block.ID) int { return bytes.Compare(a[:], b[:]) })
+	fmt.Fprintf(&b, "%q %s\n", lines, show(err, ""))
 	for i := range 12 {
 		ids = append(ids, block.Sum(blockOf(i)))
 	}
@@ -441,11 +444,16 @@ func (s *stores) collect(ctx context.Context, now time.Time) string {
 	n, err := s.Meta().Reap(ctx, now, 1000)
 	fmt.Fprintln(&b, show(err, "reaped %d", n))
 	var holders []block.Holder
+	of := map[block.Holder]naming.AccountID{}
 	err = s.Blobs().WalkHolders(ctx, block.Holder{}, func(h block.Holder, a naming.AccountID) bool {
 		holders = append(holders, h)
-		fmt.Fprintln(&b, h, a)
+		of[h] = a
 		return true
 	})
+	slices.SortFunc(holders, func(a, b block.Holder) int { return bytes.Compare(a[:], b[:]) })
+	for _, h := range holders {
+		fmt.Fprintln(&b, h, of[h])
+	}
 	fmt.Fprintln(&b, show(err, ""))
 	alive, err := s.Meta().Alive(ctx, holders)
 	fmt.Fprintln(&b, show(err, "alive %v", alive))

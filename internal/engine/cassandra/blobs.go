@@ -3,6 +3,8 @@ package cassandra
 import (
 	"context"
 	"hash/crc32"
+	"math/rand/v2"
+	"sync"
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -26,10 +28,14 @@ import (
 // timestamp, cannot hit however late it comes. No clock decides: the next incarnation grows from the registers read.
 //
 // Holders are fresh ids that are never used twice, so their rows are written with timestamp 1 and removed with timestamp 2.
+//
+// The references to a block lie in one partition, as long as they are not many. One who finds very many writes the register lanes, that
+// grows like the others; who has seen it, and nobody else, spreads references over as many partitions. The sweeper reads lanes at ALL before it looks.
 type Blobs struct {
 	s     *Session
 	clock interface{ Now() time.Time }
 	chunk int // bytes of payload in one row
+	hot   hotBlocks
 }
 
 // Sizes of the blobstore.
@@ -37,7 +43,33 @@ const (
 	chunkDefault = 256 << 10
 	inFlight     = 12 // statements of one operation at a time
 	lanes        = 8  // partitions that one holder's list of blocks is spread over
+
+	refLanes    = 64      // partitions that the references to a block are spread over when they are many
+	refsMany    = 100_000 // references in one partition from which on that is so
+	refsCounted = 2000    // writers of references on average until one counts them
+	hotKept     = 10_000  // blocks that a process remembers as held by many
 )
+
+// hotBlocks are those whose references are spread over many partitions, as far as this process knows.
+type hotBlocks struct {
+	mu  sync.Mutex
+	ids map[block.ID]bool
+}
+
+func (h *hotBlocks) has(id block.ID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ids[id]
+}
+
+func (h *hotBlocks) add(id block.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ids == nil || len(h.ids) >= hotKept {
+		h.ids = map[block.ID]bool{}
+	}
+	h.ids[id] = true
+}
 
 // NewBlobs puts a blobstore on a session whose schema was checked.
 func NewBlobs(s *Session, clock interface{ Now() time.Time }) *Blobs {
@@ -51,9 +83,9 @@ var _ interface {
 
 // BlobSchema is the blobstore's; every row is written with explicit timestamps.
 func BlobSchema() Schema {
-	return Schema{Store: "blobstore", Migrations: [][]string{{
-		`CREATE TABLE IF NOT EXISTS %k.block (hash blob, account text, holder uuid,
-			live bigint static, cond bigint static, bad bigint static, size int static, PRIMARY KEY (hash, account, holder))`,
+	return Schema{Store: "blobstore", First: 2, Migrations: [][]string{nil, {
+		`CREATE TABLE IF NOT EXISTS %k.block (hash blob PRIMARY KEY, live bigint, cond bigint, bad bigint, size int, lanes int)`,
+		`CREATE TABLE IF NOT EXISTS %k.reference (hash blob, lane int, account text, holder uuid, PRIMARY KEY ((hash, lane), account, holder))`,
 		`CREATE TABLE IF NOT EXISTS %k.chunk (hash blob, i int, bad bigint static, inc bigint, size int, crc int, data blob, PRIMARY KEY (hash, i))
 			WITH compression = {'enabled': false}
 			AND caching = {'keys': 'NONE', 'rows_per_partition': 'NONE'}
@@ -68,8 +100,8 @@ func BlobSchema() Schema {
 var (
 	addHolder      = statement{`INSERT INTO %k.holder (holder, account) VALUES (?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
 	addHolderBlock = statement{`INSERT INTO %k.holder_block (holder, lane, hash) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	addReference   = statement{`INSERT INTO %k.block (hash, account, holder) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	dropReference  = statement{`DELETE FROM %k.block USING TIMESTAMP 2 WHERE hash = ? AND account = ? AND holder = ?`, plainWrite, gocql.LocalQuorum}
+	addReference   = statement{`INSERT INTO %k.reference (hash, lane, account, holder) VALUES (?, ?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
+	dropReference  = statement{`DELETE FROM %k.reference USING TIMESTAMP 2 WHERE hash = ? AND lane = ? AND account = ? AND holder = ?`, plainWrite, gocql.LocalQuorum}
 	dropHolderList = statement{`DELETE FROM %k.holder_block USING TIMESTAMP 2 WHERE holder = ? AND lane = ?`, plainWrite, gocql.LocalQuorum}
 	dropHolder     = statement{`DELETE FROM %k.holder USING TIMESTAMP 2 WHERE holder = ?`, plainWrite, gocql.LocalQuorum}
 	getHolder      = statement{`SELECT account FROM %k.holder WHERE holder = ?`, pointRead, gocql.LocalQuorum}
@@ -77,15 +109,18 @@ var (
 	walkHolders    = statement{`SELECT holder, account FROM %k.holder WHERE token(holder) > token(?)`, ringScan, gocql.LocalQuorum}
 	walkHoldersAll = statement{`SELECT holder, account FROM %k.holder`, ringScan, gocql.LocalQuorum}
 
-	getRegisters = statement{`SELECT live, cond, bad, size FROM %k.block WHERE hash = ? LIMIT 1`, pointRead, gocql.LocalQuorum}
+	getRegisters = statement{`SELECT live, cond, bad, size, lanes FROM %k.block WHERE hash = ?`, pointRead, gocql.LocalQuorum}
+	getLanes     = statement{`SELECT lanes FROM %k.block WHERE hash = ?`, pointRead, gocql.All}
 	setLive      = statement{`UPDATE %k.block USING TIMESTAMP ? SET live = ?, size = ? WHERE hash = ?`, plainWrite, gocql.LocalQuorum}
 	setCondemned = statement{`UPDATE %k.block USING TIMESTAMP ? SET cond = ? WHERE hash = ?`, plainWrite, gocql.All}
 	setBad       = statement{`UPDATE %k.block USING TIMESTAMP ? SET bad = ? WHERE hash = ?`, plainWrite, gocql.LocalQuorum}
-	anyReference = statement{`SELECT holder FROM %k.block WHERE hash = ? AND account >= '' LIMIT 1`, sliceRead, gocql.LocalQuorum}
-	lookAtAll    = statement{`SELECT holder FROM %k.block WHERE hash = ? AND account >= '' LIMIT 1`, sliceRead, gocql.All}
-	heldBy       = statement{`SELECT holder FROM %k.block WHERE hash = ? AND account = ? LIMIT 1`, sliceRead, gocql.LocalQuorum}
-	walkBlocks   = statement{`SELECT DISTINCT hash, live, cond, bad, size FROM %k.block WHERE token(hash) > token(?)`, ringScan, gocql.LocalQuorum}
-	walkBlocksA  = statement{`SELECT DISTINCT hash, live, cond, bad, size FROM %k.block`, ringScan, gocql.LocalQuorum}
+	setLanes     = statement{`UPDATE %k.block USING TIMESTAMP ? SET lanes = ? WHERE hash = ?`, plainWrite, gocql.LocalQuorum}
+	anyReference = statement{`SELECT holder FROM %k.reference WHERE hash = ? AND lane = ? LIMIT 1`, sliceRead, gocql.LocalQuorum}
+	lookAtAll    = statement{`SELECT holder FROM %k.reference WHERE hash = ? AND lane = ? LIMIT 1`, sliceRead, gocql.All}
+	heldBy       = statement{`SELECT holder FROM %k.reference WHERE hash = ? AND lane = ? AND account = ? LIMIT 1`, sliceRead, gocql.LocalQuorum}
+	countRefs    = statement{`SELECT holder FROM %k.reference WHERE hash = ? AND lane = 0 LIMIT ?`, sliceRead, gocql.One}
+	walkBlocks   = statement{`SELECT hash, live, cond, bad, size, lanes FROM %k.block WHERE token(hash) > token(?)`, ringScan, gocql.LocalQuorum}
+	walkBlocksA  = statement{`SELECT hash, live, cond, bad, size, lanes FROM %k.block`, ringScan, gocql.LocalQuorum}
 
 	putChunk    = statement{`INSERT INTO %k.chunk (hash, i, inc, size, crc, data) VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
 	getChunks   = statement{`SELECT i, inc, bad, size, crc, data FROM %k.chunk WHERE hash = ? AND i >= ? AND i <= ?`, sliceRead, gocql.LocalQuorum}
@@ -94,7 +129,7 @@ var (
 
 	addSweep  = statement{`INSERT INTO %k.sweep (lane, hash, mark) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
 	dropSweep = statement{`DELETE FROM %k.sweep USING TIMESTAMP 2 WHERE lane = ? AND hash = ? AND mark = ?`, plainWrite, gocql.LocalQuorum}
-	listSweep = statement{`SELECT hash, mark FROM %k.sweep WHERE lane = ? AND hash > ?`, sliceRead, gocql.LocalQuorum}
+	listSweep = statement{`SELECT hash, mark FROM %k.sweep WHERE lane = ? AND hash > ? AND hash <= ?`, sliceRead, gocql.LocalQuorum}
 
 	addBad   = statement{`INSERT INTO %k.quarantine (one, hash, inc) VALUES (0, ?, ?) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
 	listBad  = statement{`SELECT hash, inc FROM %k.quarantine WHERE one = 0`, sliceRead, gocql.LocalQuorum}
@@ -104,7 +139,7 @@ var (
 // registers are the state of a block.
 type registers struct {
 	live, cond, bad int64
-	size            int
+	size, lanes     int
 }
 
 func (r registers) usable() bool { return r.live > r.cond && r.live > r.bad }
@@ -116,7 +151,10 @@ func (r registers) next(now time.Time) int64 {
 
 func (b *Blobs) registers(ctx context.Context, id block.ID) (registers, error) {
 	var r registers
-	_, err := b.s.one(ctx, getRegisters, []any{id[:]}, &r.live, &r.cond, &r.bad, &r.size)
+	_, err := b.s.one(ctx, getRegisters, []any{id[:]}, &r.live, &r.cond, &r.bad, &r.size, &r.lanes)
+	if err == nil && r.lanes > 0 {
+		b.hot.add(id)
+	}
 	return r, err
 }
 
@@ -128,9 +166,42 @@ func (b *Blobs) refer(ctx context.Context, h blob.Hold, ids []block.ID) error {
 	g.Go(func() error { return b.s.exec(ctx, addHolder, holder, string(h.Account)) })
 	for _, id := range ids {
 		g.Go(func() error { return b.s.exec(ctx, addHolderBlock, holder, laneOf(id), id[:]) })
-		g.Go(func() error { return b.s.exec(ctx, addReference, id[:], string(h.Account), holder) })
+		g.Go(func() error {
+			return b.s.exec(ctx, addReference, id[:], b.refLane(id, holder), string(h.Account), holder)
+		})
 	}
 	return g.Wait()
+}
+
+// refLane is the partition for a reference. Lanes other than the first are only for blocks whose register says so.
+func (b *Blobs) refLane(id block.ID, holder gocql.UUID) int {
+	if !b.hot.has(id) {
+		return 0
+	}
+	return int(holder[len(holder)-1]) % refLanes
+}
+
+// spread looks now and then whether a block has so many references that they must be spread.
+func (b *Blobs) spread(ctx context.Context, id block.ID, r registers) error {
+	if r.lanes > 0 || rand.N(refsCounted) != 0 {
+		return nil
+	}
+	n := 0
+	err := b.s.rows(ctx, countRefs, []any{id[:], refsMany}, 5000, func(it *gocql.Iter) bool {
+		var holder gocql.UUID
+		ok := it.Scan(&holder)
+		if ok {
+			n++
+		}
+		return ok
+	})
+	if tooManyTombstones(err) {
+		n, err = refsMany, nil
+	}
+	if err != nil || n < refsMany {
+		return err
+	}
+	return b.s.exec(ctx, setLanes, refLanes, refLanes, id[:])
 }
 
 func laneOf(id block.ID) int { return int(id[0]) % lanes }
@@ -154,8 +225,11 @@ func (b *Blobs) Put(ctx context.Context, h blob.Hold, id block.ID, data []byte) 
 		return fail(op, err)
 	}
 	r, err := b.registers(ctx, id)
-	if err != nil || r.usable() {
+	if err != nil {
 		return fail(op, err)
+	}
+	if r.usable() {
+		return fail(op, b.spread(ctx, id, r))
 	}
 	return fail(op, b.write(ctx, id, data, r))
 }
@@ -277,7 +351,7 @@ func (b *Blobs) releaseLane(ctx context.Context, holder gocql.UUID, account stri
 			if err := b.s.exec(gctx, addSweep, int(h[0]), h, holder); err != nil {
 				return err
 			}
-			return b.s.exec(gctx, dropReference, h, account, holder)
+			return b.dropReferences(gctx, block.ID(h), account, holder)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -285,6 +359,18 @@ func (b *Blobs) releaseLane(ctx context.Context, holder gocql.UUID, account stri
 		return any, err
 	}
 	return any, iter.Close()
+}
+
+// dropReferences removes a holder's references to a block, in whatever lane they are.
+func (b *Blobs) dropReferences(ctx context.Context, id block.ID, account string, holder gocql.UUID) error {
+	if err := b.s.exec(ctx, dropReference, id[:], 0, account, holder); err != nil {
+		return err
+	}
+	r, err := b.registers(ctx, id)
+	if err != nil || r.lanes == 0 {
+		return err
+	}
+	return b.s.exec(ctx, dropReference, id[:], int(holder[len(holder)-1])%refLanes, account, holder)
 }
 
 // Stat tells which blocks are stored; see blob.Store.
@@ -321,18 +407,27 @@ func (b *Blobs) Held(ctx context.Context, account naming.AccountID, ids []block.
 			held[i] = true
 			continue
 		}
-		g.Go(func() error {
-			var holder gocql.UUID
-			found, err := b.s.one(ctx, heldBy, []any{id[:], string(account)}, &holder)
-			if err != nil || !found {
-				return err
-			}
-			r, err := b.registers(ctx, id)
-			held[i] = r.usable()
+		g.Go(func() (err error) {
+			held[i], err = b.heldBy(ctx, account, id)
 			return err
 		})
 	}
 	return held, fail("cassandra.Blobs.Held", g.Wait())
+}
+
+func (b *Blobs) heldBy(ctx context.Context, account naming.AccountID, id block.ID) (bool, error) {
+	r, err := b.registers(ctx, id)
+	if err != nil || !r.usable() {
+		return false, err
+	}
+	for lane := range max(1, r.lanes) {
+		var holder gocql.UUID
+		found, err := b.s.one(ctx, heldBy, []any{id[:], lane, string(account)}, &holder)
+		if found || err != nil && !tooManyTombstones(err) {
+			return found, err
+		}
+	}
+	return false, nil
 }
 
 // Close ends the session.

@@ -1,7 +1,9 @@
 package cassandra
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -51,34 +53,52 @@ func (b *Blobs) Sweep(ctx context.Context, now time.Time, budget blob.Budget, af
 	return report, nil, nil
 }
 
-// candidates lists distinct ids of a lane with their marks, at most limit.
+// candidates lists distinct ids of a lane with their marks, at most limit. Where it meets more tombstones than the cluster reads over, it
+// reads smaller ranges.
 func (b *Blobs) candidates(ctx context.Context, lane int, start []byte, limit int) (ids []block.ID, marks [][]gocql.UUID, err error) {
-	iter := b.s.query(listSweep, lane, start).PageSize(500).IterContext(ctx)
-	var mark gocql.UUID
-	for hash := []byte(nil); iter.Scan(&hash, &mark); hash = nil {
-		id := block.ID(hash)
-		if n := len(ids); n > 0 && ids[n-1] == id {
-			marks[n-1] = append(marks[n-1], mark)
+	ends := [][]byte{bytes.Repeat([]byte{0xff}, len(block.ID{})+1)} // of the ranges still to be read, the first one last
+	for len(ends) > 0 {
+		to, full := ends[len(ends)-1], false
+		err := b.s.rows(ctx, listSweep, []any{lane, start, to}, 500, func(it *gocql.Iter) bool {
+			var hash []byte
+			var mark gocql.UUID
+			if !it.Scan(&hash, &mark) {
+				return false
+			}
+			id := block.ID(hash)
+			start = hash
+			if n := len(ids); n > 0 && ids[n-1] == id {
+				if !slices.Contains(marks[n-1], mark) {
+					marks[n-1] = append(marks[n-1], mark)
+				}
+				return true
+			}
+			if full = len(ids) == limit; !full {
+				ids, marks = append(ids, id), append(marks, []gocql.UUID{mark})
+			}
+			return !full
+		})
+		switch {
+		case tooManyTombstones(err) && len(ends) < digMost:
+			ends = append(ends, between(start, to))
 			continue
+		case err != nil || full:
+			return ids, marks, err
 		}
-		if len(ids) == limit {
-			break
-		}
-		ids, marks = append(ids, id), append(marks, []gocql.UUID{mark})
+		start, ends = to, ends[:len(ends)-1]
 	}
-	return ids, marks, iter.Close()
+	return ids, marks, nil
 }
 
 // sweepOne takes the four steps for one block; done says that it need not be looked at again until another reference goes.
 func (b *Blobs) sweepOne(ctx context.Context, now time.Time, grace time.Duration, id block.ID, report *blob.SweepReport) (done bool, err error) {
-	var holder gocql.UUID
-	referenced, err := b.s.one(ctx, anyReference, []any{id[:]}, &holder)
-	if err != nil || referenced {
-		return referenced, err
-	}
 	r, err := b.registers(ctx, id)
 	if err != nil {
 		return false, err
+	}
+	referenced, known, err := b.referenced(ctx, anyReference, id, r.lanes)
+	if err != nil || referenced || !known {
+		return referenced, err
 	}
 	mark := max(r.live, r.bad)
 	if mark == 0 {
@@ -94,7 +114,7 @@ func (b *Blobs) sweepOne(ctx context.Context, now time.Time, grace time.Duration
 	if err := b.s.exec(ctx, setCondemned, mark, mark, id[:]); err != nil {
 		return false, err
 	}
-	if referenced, err = b.s.one(ctx, lookAtAll, []any{id[:]}, &holder); err != nil || referenced {
+	if referenced, known, err = b.lookAtAll(ctx, id); err != nil || referenced || !known {
 		return referenced, err // cond stays: later writers send the bytes again, which is safe
 	}
 	if err := b.s.exec(ctx, dropChunks, mark, id[:]); err != nil {
@@ -123,12 +143,36 @@ func (b *Blobs) sweepOrphan(ctx context.Context, id block.ID) (bool, error) {
 	if err := b.s.exec(ctx, setCondemned, newest, newest, id[:]); err != nil {
 		return false, err
 	}
-	var holder gocql.UUID
-	referenced, err := b.s.one(ctx, lookAtAll, []any{id[:]}, &holder)
-	if err != nil || referenced {
+	referenced, known, err := b.lookAtAll(ctx, id)
+	if err != nil || referenced || !known {
 		return referenced, err
 	}
 	return true, b.s.exec(ctx, dropChunks, newest, id[:])
+}
+
+// lookAtAll asks every replica for references. The lanes are read first: who writes into another than the first has read them before.
+func (b *Blobs) lookAtAll(ctx context.Context, id block.ID) (referenced, known bool, err error) {
+	var lanes int
+	if _, err := b.s.one(ctx, getLanes, []any{id[:]}, &lanes); err != nil {
+		return false, false, err
+	}
+	return b.referenced(ctx, lookAtAll, id, lanes)
+}
+
+// referenced reports whether anybody holds a block; known false: there are so many references on their way out that it cannot be told now.
+func (b *Blobs) referenced(ctx context.Context, st statement, id block.ID, lanes int) (referenced, known bool, err error) {
+	known = true
+	for lane := range max(1, lanes) {
+		var holder gocql.UUID
+		found, err := b.s.one(ctx, st, []any{id[:], lane}, &holder)
+		switch {
+		case tooManyTombstones(err):
+			known = false
+		case err != nil, found:
+			return found, found, err
+		}
+	}
+	return false, known, nil
 }
 
 var orphanChunks = statement{`SELECT inc FROM %k.chunk WHERE hash = ?`, sliceRead, gocql.LocalQuorum}
@@ -142,17 +186,16 @@ func (b *Blobs) Walk(ctx context.Context, after *block.ID, fn func(blob.Info) bo
 	}
 	iter := q.PageSize(500).IterContext(ctx)
 	var r registers
-	for hash := []byte(nil); iter.Scan(&hash, &r.live, &r.cond, &r.bad, &r.size); hash, r = nil, (registers{}) {
+	for hash := []byte(nil); iter.Scan(&hash, &r.live, &r.cond, &r.bad, &r.size, &r.lanes); hash, r = nil, (registers{}) {
 		if !r.usable() {
 			continue
 		}
-		var holder gocql.UUID
-		held, err := b.s.one(ctx, anyReference, []any{hash}, &holder)
+		held, known, err := b.referenced(ctx, anyReference, block.ID(hash), r.lanes)
 		if err != nil {
 			_ = iter.Close()
 			return fail(op, err)
 		}
-		if !fn(blob.Info{ID: block.ID(hash), Stored: int64(r.size), Held: held}) {
+		if !fn(blob.Info{ID: block.ID(hash), Stored: int64(r.size), Held: held || !known}) {
 			break
 		}
 	}

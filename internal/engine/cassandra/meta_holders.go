@@ -12,7 +12,7 @@ import (
 )
 
 // A holder is a partition under LWT: its intent, how many names it has, and a row for each name, that is the id of the change that named
-// it. So naming and unnaming may be repeated. A holder without intent and names is dead; the index of the dead
+// it. The zero id is no name: its row stands before all others, so that the state is found without reading over names that are gone. So naming and unnaming may be repeated. A holder without intent and names is dead; the index of the dead
 // is written before that and checked against the holder when it is read.
 var (
 	getHolderState = statement{`SELECT rev, intent, names, died, slot FROM %k.holder WHERE holder = ? LIMIT 1`, pointRead, gocql.LocalQuorum}
@@ -70,6 +70,8 @@ func (m *Meta) alter(ctx context.Context, h block.Holder, fn func(l *life, level
 		rev := int64(1)
 		if before.rev != nil {
 			rev = *before.rev + 1
+		} else {
+			rows = append(rows, step{addNamer, []any{gocql.UUID(h), gocql.UUID{}}})
 		}
 		steps := append([]step{{setHolderState, []any{rev, l.intent, l.names, l.died, l.slot, gocql.UUID(h), before.rev}}}, rows...)
 		applied, err := m.s.casBatch(ctx, m.s.serial, steps...)
@@ -319,7 +321,8 @@ func (m *Meta) forget(ctx context.Context, h block.Holder) error {
 		return err
 	}
 	// What is dead stays so; only another Forget can be before this one.
-	if _, err := m.s.casBatch(ctx, m.s.serial, step{dropHolderCell, []any{gocql.UUID(h), *l.rev}}); err != nil {
+	gone := []step{{dropHolderCell, []any{gocql.UUID(h), *l.rev}}, {dropNamer, []any{gocql.UUID(h), gocql.UUID{}}}}
+	if _, err := m.s.casBatch(ctx, m.s.serial, gone...); err != nil {
 		return err
 	}
 	return m.unindexIn(ctx, timedDead, timedRow{slot: l.slot, at: l.died, id: h[:]})

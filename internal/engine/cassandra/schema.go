@@ -95,6 +95,23 @@ func UpgradeSchema(ctx context.Context, s *Session, sc Schema) error {
 	return nil
 }
 
+// Truncate deletes everything that a store keeps in its keyspace, and leaves the schema. Tests do it between runs.
+func Truncate(ctx context.Context, s *Session, sc Schema) error {
+	const create = "CREATE TABLE IF NOT EXISTS "
+	for _, statements := range sc.Migrations {
+		for _, cql := range statements {
+			table, _, ok := strings.Cut(strings.TrimPrefix(cql, create), " ")
+			if !ok || !strings.HasPrefix(cql, create) {
+				continue
+			}
+			if err := s.define(ctx, "TRUNCATE "+table); err != nil {
+				return fail("cassandra.Truncate", err)
+			}
+		}
+	}
+	return nil
+}
+
 // CheckSchema returns nil when the keyspace has exactly the schema that this build serves. Errors: NotFound (nothing installed),
 // Conflict (older or newer); each says which command mends it.
 func CheckSchema(ctx context.Context, s *Session, sc Schema) error {
