@@ -128,8 +128,8 @@ type Change struct {
 	// Moved says that Version brings the UUID of an object that came from elsewhere.
 	Moved bool
 
-	// Share replaces the share of the path; nil: Version takes over that of a visible predecessor.
-	Share *object.Share
+	// Share makes the share of the path from the one before (zero without a visible predecessor); nil: Version takes that over. It is pure.
+	Share func(before object.Share) object.Share
 
 	// Target is the version to remove or amend.
 	Target Which

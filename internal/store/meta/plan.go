@@ -74,15 +74,17 @@ func planPut(c Change, s State) (Steps, error) {
 
 // shareAfter is the share of a path on which a version was put: it hangs on the path from version to version, and ends with a delete marker.
 func shareAfter(c Change, s State, visible bool) object.Share {
-	switch {
-	case !visible:
+	if !visible {
 		return object.Share{}
-	case c.Share != nil:
-		return *c.Share
-	case s.Newest != nil && s.Newest.Visible():
-		return s.Newest.Share
 	}
-	return object.Share{}
+	var before object.Share
+	if s.Newest != nil && s.Newest.Visible() {
+		before = s.Newest.Share
+	}
+	if c.Share != nil {
+		return c.Share(before.Clone())
+	}
+	return before
 }
 
 func planRemove(c Change, s State) (Steps, error) {

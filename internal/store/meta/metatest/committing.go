@@ -102,11 +102,14 @@ var committing = []sentence{
 		e.remove("a", m.ID)
 		e.wantSame("and it does not come back", e.get("a", meta.Which{}).Share, object.Share{})
 		c := e.change("a", e.data(3))
-		c.Share = &shared
+		c.Share = func(before object.Share) object.Share {
+			e.wantSame("before", before, object.Share{})
+			return shared
+		}
 		e.commit(c)
 		c = e.change("a", e.data(4))
-		c.Share = new(object.Share)
-		e.wantSame("replaced", e.commit(c).Version.Share, object.Share{})
+		c.Share = func(before object.Share) object.Share { before.Public = ""; return before }
+		e.wantSame("changed", e.commit(c).Version.Share, object.Share{Read: shared.Read, Write: shared.Write})
 	}},
 	{"Remove/the version before becomes the newest", func(e *env) {
 		first := e.put("a", e.data(1))

@@ -170,7 +170,7 @@ func null(v *object.Version) *object.Version {
 func (e *env) change(name naming.ObjectName, v *object.Version) meta.Change {
 	c := meta.Change{Container: e.container, Account: e.account, Name: name, Now: e.tick(), Op: meta.Put, Version: v}
 	if !v.Share.IsZero() {
-		c.Share = &v.Share
+		c.Share = func(object.Share) object.Share { return v.Share }
 	}
 	return c
 }
