@@ -147,6 +147,8 @@ type Resource struct {
 	IgnorePublicACLs bool // grants to groups do not count
 	RestrictPublic   bool // referrers of Swift's lists do not count
 
+	Sharing Sharing // what applies to Name by Pithos+
+
 	// Initiator began the multipart upload that the action is about; "" for anonymous ones and for other actions.
 	Initiator naming.UserID
 }

@@ -8,8 +8,9 @@ package access
 //     object's; for everything else, deleting objects of others among it, the container's.
 //  3. Who began a multipart upload may list its parts and abort it.
 //  4. Swift's container lists: they are the container owner's, like a policy, so S3's object ownership does not disable them.
-//  5. Access control lists, unless they are disabled on the container; without what they give to the public where that is ignored.
-//  6. No.
+//  5. What Pithos+ shares: the newest version of a path for reading, or for writing; a public link unless policies are kept from the public.
+//  6. Access control lists, unless they are disabled on the container; without what they give to the public where that is ignored.
+//  7. No.
 func Decide(q Request) Decision {
 	p, r := q.Principal, q.Resource
 	if p.Scope != nil && !p.Scope.covers(q) {
@@ -33,6 +34,9 @@ func Decide(q Request) Decision {
 		return Decision{false, "somebody else began the upload"}
 	}
 	if why, ok := allowsByList(q); ok {
+		return Decision{true, why}
+	}
+	if why, ok := bySharing(q); ok {
 		return Decision{true, why}
 	}
 	switch {

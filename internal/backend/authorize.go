@@ -25,6 +25,10 @@ func (b *Backend) Authorize(ctx context.Context, c Caller, a access.Action, cont
 	if v != nil {
 		q.Name, q.ObjectOwner, q.ObjectACL = v.Name, v.Owner, v.ACL
 	}
+	q, err := b.sharing(ctx, c, a, container, q)
+	if err != nil {
+		return err
+	}
 	return b.decide(ctx, "backend.Authorize", c, a, q)
 }
 
@@ -32,6 +36,10 @@ func (b *Backend) Authorize(ctx context.Context, c Caller, a access.Action, cont
 func (b *Backend) may(ctx context.Context, c Caller, a access.Action, container bucket.Container, name naming.ObjectName) error {
 	q := resource(container)
 	q.Name = name
+	q, err := b.sharing(ctx, c, a, container, q)
+	if err != nil {
+		return err
+	}
 	return b.decide(ctx, "", c, a, q)
 }
 

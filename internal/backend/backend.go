@@ -91,6 +91,10 @@ type Backend struct {
 	readers readers
 	signIns chan struct{} // places for passwords being checked
 
+	hints    hints
+	hashmaps remembered
+	watch    watch
+
 	removing sync.Map // of naming.ContainerID: containers whose removal is under way in this process
 }
 
@@ -98,6 +102,7 @@ type Backend struct {
 func New(s Stores, o Options) *Backend {
 	o = o.withDefaults()
 	b := &Backend{stores: s, opts: o, slabs: slab.New(o.BufferBytes - o.BufferBytes/lobbyShare), signIns: make(chan struct{}, signInsAtOnce)}
+	b.stores.Meta = watched{s.Meta, &b.watch}
 	b.lobby.open(o.BufferBytes / lobbyShare)
 	b.readers.open = make(map[block.Holder]int)
 	return b
@@ -148,6 +153,7 @@ type Attributes struct {
 	LegalHold    bool
 	Kind         object.Kind
 	Target       string
+	Share        *ShareChange // what the path shares from then on; nil: as before
 }
 
 // PutRequest is an object to write.
@@ -195,6 +201,10 @@ type CopyRequest struct {
 	Attributes        Attributes
 	// Checksum, if set and not one that the source's version has, is computed over the data.
 	Checksum object.Algorithm
+	// Change, if set, changes the attributes that the copy is going to have, and makes a copy onto itself worth while. It may be called several times.
+	Change func(source *object.Version, a *Attributes) error
+
+	moved bool // the copy keeps the source's UUID
 }
 
 // DeleteRequest says what to delete. Without a version (Which is meta.Newest) the container's versioning policy decides between a delete

@@ -50,6 +50,11 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 		return nil, nil, err
 	}
 	attributes := r.attributes(o.Version)
+	if r.Change != nil {
+		if err := r.Change(o.Version, &attributes); err != nil {
+			return nil, nil, err
+		}
+	}
 	if !r.ReplaceTags && len(o.Tags) > 0 {
 		if err := b.mayReadTags(ctx, c, r.Source, o); err != nil {
 			return nil, nil, err
@@ -62,12 +67,19 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.moved {
+		next.UUID = o.UUID
+	}
+	share, err := b.prepareShare(ctx, c, container, r.Name, r.Attributes.Share)
+	if err != nil {
+		return nil, nil, err
+	}
 	if err := r.share(ctx, o, next); err != nil {
 		return nil, nil, err
 	}
 	ch := meta.Change{
 		Container: container.ID, Account: container.Account, Name: r.Name, Now: b.now(),
-		Version: next, If: r.If, Limits: limits, Retain: retain(container),
+		Version: next, If: r.If, Limits: limits, Retain: retain(container), Share: share, Moved: r.moved,
 	}
 	if !next.Content.Holder.IsZero() {
 		ch.Source = &meta.Source{Container: o.Container.ID, Name: o.Name, ID: o.ID}
@@ -82,7 +94,7 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 // changesNothing reports a copy of the newest version onto itself that asks for no other properties.
 func (r *CopyRequest) changesNothing(o *Object, container bucket.Container) bool {
 	return o.Container.ID == container.ID && o.Name == r.Name && r.Source.Which.By == meta.Newest &&
-		!r.ReplaceAttributes && !r.ReplaceTags && r.Attributes.Headers.WebsiteRedirect == "" &&
+		!r.ReplaceAttributes && r.Change == nil && !r.ReplaceTags && r.Attributes.Headers.WebsiteRedirect == "" &&
 		(r.Attributes.StorageClass == "" || r.Attributes.StorageClass == o.StorageClass)
 }
 

@@ -36,6 +36,10 @@ func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Vers
 	if err != nil {
 		return nil, fail(op, err)
 	}
+	share, err := b.prepareShare(ctx, c, container, r.Name, r.Attributes.Share)
+	if err != nil {
+		return nil, fail(op, err)
+	}
 	w := b.newWriter(container.Account)
 	got, err := b.receive(ctx, w, r.Body, b.blockSize(container), b.opts.PutMax)
 	if err != nil {
@@ -44,7 +48,7 @@ func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Vers
 	}
 	v.Content, v.BlockSize, v.RootHash = got.content, got.blockSize, got.root
 	v.Size, v.ETag, v.Checksums = got.digests.Size, got.etag(), got.digests.Checksums
-	stored, err := b.publish(ctx, w, container, meta.Change{Version: v, Name: r.Name, If: r.If, Limits: limits})
+	stored, err := b.publish(ctx, w, container, meta.Change{Version: v, Name: r.Name, If: r.If, Limits: limits, Share: share})
 	return stored, fail(op, err)
 }
 

@@ -62,6 +62,10 @@ func (b *Backend) missing(ctx context.Context, c Caller, a access.Action, contai
 		return notFound
 	}
 	q.Name = t.Name
+	q, err := b.sharing(ctx, c, a, container, q)
+	if err != nil {
+		return err
+	}
 	if err := b.decide(ctx, "", c, a, q); err != nil {
 		return err
 	}

@@ -42,15 +42,16 @@ func (b *Backend) reviseOnce(ctx context.Context, c Caller, r Ref, name naming.O
 	if !old.Visible() || expired(old, b.now()) {
 		return nil, errs.E("", errs.NotFound, errs.Object, string(name))
 	}
-	a := Attributes{
-		ContentType: old.ContentType, StorageClass: old.StorageClass, Headers: old.Headers, Meta: old.Meta, Tags: old.Tags, ACL: old.ACL,
-		Owner: old.Owner, Expires: old.Expires, Retention: old.Retention, LegalHold: old.LegalHold, Kind: old.Kind, Target: old.Target,
-	}
+	a := attributesOf(old)
 	if err := change(old, &a); err != nil {
 		return nil, err
 	}
 	cond := object.Precondition{IfVersion: old.ID}
 	limits, err := b.admit(ctx, container, name, cond, old.Size)
+	if err != nil {
+		return nil, err
+	}
+	share, err := b.prepareShare(ctx, c, container, name, a.Share)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func (b *Backend) reviseOnce(ctx context.Context, c Caller, r Ref, name naming.O
 		return nil, err
 	}
 	ch := meta.Change{
-		Container: container.ID, Account: container.Account, Name: name, Now: b.now(), Version: next, If: cond, Limits: limits,
+		Container: container.ID, Account: container.Account, Name: name, Now: b.now(), Version: next, If: cond, Limits: limits, Share: share,
 	}
 	if !next.Content.Holder.IsZero() {
 		ch.Source = &meta.Source{Container: container.ID, Name: name, ID: old.ID}
@@ -72,4 +73,12 @@ func (b *Backend) reviseOnce(ctx context.Context, c Caller, r Ref, name naming.O
 		return nil, err
 	}
 	return out.Version, nil
+}
+
+// attributesOf are the attributes of a version, to be changed for the next one.
+func attributesOf(v *object.Version) Attributes {
+	return Attributes{
+		ContentType: v.ContentType, StorageClass: v.StorageClass, Headers: v.Headers, Meta: v.Meta, Tags: v.Tags, ACL: v.ACL,
+		Owner: v.Owner, Expires: v.Expires, Retention: v.Retention, LegalHold: v.LegalHold, Kind: v.Kind, Target: v.Target,
+	}
 }

@@ -28,6 +28,7 @@ type writer struct {
 	account naming.AccountID
 	holder  block.Holder // zero until something has to be held
 	renew   time.Time    // when to extend the intent
+	lease   bool         // the holder outlives the request and a restart, until its intent expires
 }
 
 func (b *Backend) newWriter(account naming.AccountID) *writer { return &writer{b: b, account: account} }
@@ -39,7 +40,7 @@ func (w *writer) intend(ctx context.Context) error {
 	switch {
 	case w.holder.IsZero():
 		h := block.NewHolder()
-		if err := w.b.stores.Meta.Intend(ctx, h, meta.Intent{Account: w.account, Expires: now.Add(grace)}); err != nil {
+		if err := w.b.stores.Meta.Intend(ctx, h, meta.Intent{Account: w.account, Expires: now.Add(grace), Lease: w.lease}); err != nil {
 			return err
 		}
 		w.holder = h

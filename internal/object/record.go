@@ -478,7 +478,7 @@ func (s *Summary) field(f field) (err error) {
 	case fieldUUID:
 		err = fixed(s.UUID[:], f.bytes)
 	case fieldShare:
-		err = eachField(f.bytes, s.Share.field)
+		err = eachField(f.bytes, func(f field) error { return parseShare(&s.Share, f) })
 	case fieldNote:
 		s.Note = string(f.bytes)
 	}

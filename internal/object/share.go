@@ -53,7 +53,7 @@ func appendShare(dst []byte, s Share) []byte {
 	})
 }
 
-func (s *Share) field(f field) error {
+func parseShare(s *Share, f field) error {
 	switch f.number {
 	case fieldShareRead:
 		s.Read = append(s.Read, string(f.bytes))

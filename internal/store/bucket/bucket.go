@@ -91,6 +91,7 @@ type Config struct {
 	Quota      Limit             `json:"quota,omitzero"`
 	BlockSize  int64             `json:"block_size,omitempty"`  // 0: block.SizeDefault
 	Meta       map[string]string `json:"meta,omitempty"`        // Swift container metadata
+	Shares     bool              `json:"shares,omitempty"`      // something in it is or was shared by Pithos+
 	ObjectLock bool              `json:"object_lock,omitempty"` // once set, for good; needs VersioningEnabled
 	Retention  Retention         `json:"retention,omitzero"`    // of new versions that ask for none; needs ObjectLock
 	// PublicAccess bounds what lists may give to the public; nil: never set. It is replaced as a whole and never written to.

@@ -74,7 +74,9 @@ type Account struct {
 	QuotaBytes  int64             `json:"quota_bytes,omitempty"`   // 0: no limit
 	QuotaCount  int64             `json:"quota_objects,omitempty"` // 0: no limit
 	Meta        map[string]string `json:"meta,omitempty"`          // Swift account metadata
-	Revision    uint64            `json:"revision"`
+	// Groups are the account's own lists of users, by name, that Pithos+ sharing names (Pithos+ 1.9).
+	Groups   map[string][]string `json:"groups,omitempty"`
+	Revision uint64              `json:"revision"`
 }
 
 // Roles that the backbone knows; others are kept as written.

@@ -1,0 +1,163 @@
+package backend_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pithos/internal/backend"
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/object"
+	"pithos/internal/store/bucket"
+	"pithos/internal/store/meta"
+)
+
+func (w *world) names() (names []string) {
+	w.t.Helper()
+	page, err := w.List(w.t.Context(), w.alice, backend.ListRequest{Container: ref("photos"), Limit: 1000})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, e := range page.Entries {
+		names = append(names, string(e.Name))
+	}
+	return names
+}
+
+func (w *world) wantNames(what string, want ...string) {
+	w.t.Helper()
+	if got := w.names(); !slices.Equal(got, want) {
+		w.t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+func TestATreeIsCopiedMovedAndDeleted(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"a", "a-b", "a/", "a/1", "a/b/2", "ab"} {
+		w.put(name, []byte(name))
+	}
+	stored := w.blocks()
+	v, err := w.CopyTree(t.Context(), w.alice, copyOf("a", "a/c"), backend.Tree{Delimiter: "/"})
+	if err != nil || v.Name != "a/c" {
+		t.Fatal(v, err)
+	}
+	w.wantNames("copied below itself", "a", "a-b", "a/", "a/1", "a/b/2", "a/c", "a/c/", "a/c/1", "a/c/b/2", "ab")
+	if w.blocks() != stored {
+		t.Error("data moved")
+	}
+	if _, err := w.CopyTree(t.Context(), w.alice, copyOf("a", "z"), backend.Tree{Delimiter: "/", Move: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.wantNames("moved", "a-b", "ab", "z", "z/", "z/1", "z/b/2", "z/c", "z/c/", "z/c/1", "z/c/b/2")
+	if err := w.DeleteTree(t.Context(), w.alice, ref("photos"), "z/c", "/", object.Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	w.wantNames("deleted", "a-b", "ab", "z", "z/", "z/1", "z/b/2")
+	if err := w.DeleteTree(t.Context(), w.alice, ref("photos"), "z/c", "/", object.Precondition{}); !errs.Is(err, errs.NotFound) {
+		t.Errorf("deleted again: %v", err)
+	}
+	if _, err := w.CopyTree(t.Context(), w.alice, copyOf("nothing", "z"), backend.Tree{Delimiter: "/"}); !errs.Is(err, errs.NotFound) {
+		t.Errorf("nothing copied: %v", err)
+	}
+	if err := w.DeleteTree(t.Context(), w.alice, ref("photos"), "", "/", object.Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	w.wantNames("emptied")
+}
+
+func TestATreeThatDoesNotFitStaysWhereItIs(t *testing.T) {
+	w := newWorld(t)
+	w.create("small", bucket.Config{Quota: bucket.Limit{Bytes: 250}})
+	for _, name := range []string{"a", "a/1", "a/2"} {
+		w.put(name, make([]byte, 100))
+	}
+	for _, move := range []bool{false, true} {
+		r := copyOf("a", "a")
+		r.Container = ref("small")
+		_, err := w.CopyTree(t.Context(), w.alice, r, backend.Tree{Delimiter: "/", Move: move})
+		wantKind(t, err, errs.Quota, errs.Container)
+		w.wantNames("after it failed", "a", "a/1", "a/2")
+		if u, err := w.ContainerUsage(t.Context(), w.alice, ref("small")); err != nil || u != (meta.Usage{}) {
+			t.Errorf("left in the target: %+v, %v", u, err)
+		}
+	}
+	if _, err := w.CopyTree(t.Context(), w.bob, copyOf("a", "b"), backend.Tree{Delimiter: "/"}); !errs.Is(err, errs.Denied) {
+		t.Errorf("by bob: %v", err)
+	}
+}
+
+func TestHistoryIsPurgedByTime(t *testing.T) {
+	w := newWorld(t)
+	w.policy(bucket.VersioningEnabled)
+	w.put("x", []byte("1"))
+	w.clock.Advance(time.Second)
+	second := w.put("x", []byte("2"))
+	w.clock.Advance(time.Second)
+	w.put("y", []byte("y"))
+	w.delete(target("y"))
+	w.put("x", []byte("3"))
+	if n, err := w.Purge(t.Context(), w.alice, ref("photos"), "", second.ID.Time(), false); n != 2 || err != nil {
+		t.Errorf("purged %d, %v", n, err)
+	}
+	if n, err := w.Purge(t.Context(), w.alice, ref("photos"), "", w.clock.Now().Add(time.Hour), false); n != 2 || err != nil { // y and its marker
+		t.Errorf("purged %d, %v", n, err)
+	}
+	w.wantNames("current objects stay", "x")
+	if n, err := w.Purge(t.Context(), w.alice, ref("photos"), "x", w.clock.Now().Add(time.Hour), true); n != 1 || err != nil {
+		t.Errorf("purged %d, %v", n, err)
+	}
+	if _, err := w.Purge(t.Context(), w.alice, ref("photos"), "x", w.clock.Now(), true); !errs.Is(err, errs.NotFound) {
+		t.Errorf("unknown: %v", err)
+	}
+	if _, err := w.Purge(t.Context(), w.bob, ref("photos"), "", w.clock.Now(), false); !errs.Is(err, errs.Denied) {
+		t.Errorf("by bob: %v", err)
+	}
+}
+
+func TestChangesAreWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.put("a", []byte("1"))
+		w.put("b", []byte("2"))
+		ctx := t.Context()
+		list, point, more, err := w.Changes(ctx, w.alice, ref("photos"), backend.Point{}, 1, 0)
+		if err != nil || len(list) != 1 || list[0].Name != "a" || !more {
+			t.Fatal(list, point, more, err)
+		}
+		if point != (backend.Point{}) {
+			t.Errorf("a point was given away that other changes may still come before: %v", point)
+		}
+		w.clock.Advance(time.Minute)
+		list, point, more, err = w.Changes(ctx, w.alice, ref("photos"), backend.Point{}, 10, 0)
+		if err != nil || len(list) != 2 || more || point.Name != "b" {
+			t.Fatal(list, point, more, err)
+		}
+		got := make(chan naming.ObjectName)
+		go func() {
+			list, _, _, err := w.Changes(ctx, w.alice, ref("photos"), point, 10, time.Hour)
+			if err != nil || len(list) != 1 {
+				t.Error(list, err)
+				close(got)
+				return
+			}
+			got <- list[0].Name
+		}()
+		synctest.Wait()
+		start := time.Now()
+		w.put("c", []byte("3"))
+		if name := <-got; name != "c" || time.Since(start) != 0 {
+			t.Errorf("told of %q after %v", name, time.Since(start))
+		}
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if _, _, _, err := w.Changes(short, w.alice, ref("photos"), backend.Point{ID: 1 << 60}, 10, time.Hour); err == nil {
+			t.Error("a wait outlives its request")
+		}
+		if _, _, _, err := w.Changes(ctx, w.bob, ref("photos"), backend.Point{}, 10, 0); !errs.Is(err, errs.Denied) {
+			t.Errorf("by bob: %v", err)
+		}
+	})
+}
