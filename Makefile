@@ -1,6 +1,6 @@
 # "make help" says what there is. The test command is test/run; CI calls .ci/run.
 
-.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash stops meta linear s3-tests swift-tests bench
+.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash stops meta linear listings s3-tests swift-tests bench
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -48,6 +48,9 @@ meta: ## the same random operations on all engines, for longer; LISTS=n and SEED
 
 linear: ## histories of conditional writes, checked for linearizability, with each engine and over HTTP
 	go test -count=1 -v -timeout 60m ./test/linear -rounds 1000 -histories 200
+
+listings: ## a million random listings over the S3 door, compared with a sorted list; CASES=n and SEED=n change that
+	go test -count=1 -v -timeout 6h -run TestListingModel ./internal/door/s3 -listcases $(or $(CASES),1000000) $(if $(SEED),-listseed $(SEED))
 
 s3-tests: ## ceph/s3-tests by group: make s3-tests S3TESTS=checkout; COMPAT="flags"
 	go run ./test/compat -suite "$(S3TESTS)" $(COMPAT)
