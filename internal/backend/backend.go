@@ -154,6 +154,7 @@ type Attributes struct {
 	Kind         object.Kind
 	Target       string
 	Share        *ShareChange // what the path shares from then on; nil: as before
+	Note         string
 }
 
 // PutRequest is an object to write.
@@ -184,7 +185,10 @@ type Body struct {
 type Object struct {
 	*object.Version
 	Container bucket.Container
+	Via       []Target // the targets of the links that were followed to it (OpenWhole)
 	b         *Backend
+	reader    Caller
+	segments  []segment // of a dynamic manifest that was opened as a whole; nil otherwise
 }
 
 // CopyRequest says what to copy where. No data moves unless the encryption differs.
@@ -205,6 +209,8 @@ type CopyRequest struct {
 	Change func(source *object.Version, a *Attributes) error
 
 	moved bool // the copy keeps the source's UUID
+	// Verbatim copies a manifest or link as such. Otherwise the copy is plain data: what the source stands for.
+	Verbatim bool
 }
 
 // DeleteRequest says what to delete. Without a version (Which is meta.Newest) the container's versioning policy decides between a delete

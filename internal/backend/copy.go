@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"pithos/internal/access"
+	"pithos/internal/block"
 	"pithos/internal/errs"
 	"pithos/internal/object"
 	"pithos/internal/store/bucket"
@@ -37,7 +38,7 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 	if err := b.may(ctx, c, access.PutObject, container, r.Name); err != nil {
 		return nil, nil, err
 	}
-	o, err := b.openSource(ctx, c, r.Source, r.SourceIf)
+	o, err := b.openSource(ctx, c, r.Source, r.SourceIf, r.Verbatim)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,6 +63,10 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 	}
 	if err := b.mayAttach(ctx, c, container, r.Name, &attributes); err != nil {
 		return nil, nil, err
+	}
+	if o.segments != nil {
+		v, err := b.compose(ctx, c, container, ComposeRequest{Name: r.Name, Attributes: attributes, If: r.If, Pieces: []Piece{{Object: o, Length: o.Size}}})
+		return v, o.Version, err
 	}
 	next, err := b.version(ctx, c, container, r.Name, attributes)
 	if err != nil {
@@ -102,7 +107,10 @@ func (r *CopyRequest) changesNothing(o *Object, container bucket.Container) bool
 // legal hold are always the request's.
 func (r *CopyRequest) attributes(source *object.Version) Attributes {
 	a := r.Attributes
-	a.Kind, a.Target = source.Kind, source.Target
+	a.Kind, a.Target, a.Note = object.Data, "", ""
+	if r.Verbatim {
+		a.Kind, a.Target, a.Note = source.Kind, source.Target, source.Note
+	}
 	if !r.ReplaceTags {
 		a.Tags = source.Tags
 	}
@@ -122,6 +130,9 @@ func (r *CopyRequest) attributes(source *object.Version) Attributes {
 func (r *CopyRequest) share(ctx context.Context, o *Object, v *object.Version) error {
 	v.Content, v.BlockSize, v.Encryption, v.Parts = o.Content, o.BlockSize, o.Encryption, o.Parts
 	v.Size, v.ETag, v.Checksums, v.RootHash = o.Size, o.ETag, o.Checksums, o.RootHash
+	if v.Kind != o.Kind {
+		v.Content.Document = block.Map{}
+	}
 	if r.Checksum == "" {
 		return nil
 	}

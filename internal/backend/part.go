@@ -97,7 +97,7 @@ func (b *Backend) admitPart(ctx context.Context, container bucket.Container, u m
 
 // copyPart makes a part out of a range of a version. Whole blocks are shared; only what cuts a block is read and stored anew.
 func (b *Backend) copyPart(ctx context.Context, c Caller, container bucket.Container, u meta.Upload, r PartRequest) (object.Part, *object.Version, error) {
-	o, err := b.openSource(ctx, c, r.From.Source, r.From.If)
+	o, err := b.openSource(ctx, c, r.From.Source, r.From.If, false)
 	if err != nil {
 		return object.Part{}, nil, err
 	}
@@ -142,7 +142,8 @@ func (b *Backend) vanished(ctx context.Context, o *Object, err error) error {
 // checksum that the source lacks. Otherwise it is an MD5 over the block map, since a copy by reference touches no bytes.
 func (b *Backend) shareRange(ctx context.Context, w *writer, o *Object, off, n int64, algorithms []object.Algorithm) (meta.Part, error) {
 	s := sharer{w: w, maps: mapBuilder{w: w}, entries: md5.New()}
-	if err := s.share(ctx, b.walk(o.Content.Map), off, n); err != nil {
+	err := o.each(ctx, off, n, func(part *Object, off, n int64) error { return s.share(ctx, b.walk(part.Content.Map), off, n) })
+	if err != nil {
 		return meta.Part{}, err
 	}
 	m, err := s.finish(ctx)
@@ -304,13 +305,18 @@ func (s *sharer) finish(ctx context.Context) (block.Map, error) {
 	return s.maps.finish(ctx)
 }
 
-// openSource opens what is to be copied. Its conditions are those of a read, but all of them fail with Precondition.
-func (b *Backend) openSource(ctx context.Context, c Caller, t Target, cond object.Precondition) (*Object, error) {
+// openSource opens what is to be copied: what the name stands for, or verbatim what it is. Its conditions are those of a read, but all of
+// them fail with Precondition.
+func (b *Backend) openSource(ctx context.Context, c Caller, t Target, cond object.Precondition, verbatim bool) (*Object, error) {
 	action := access.GetObject
 	if t.Which.By != meta.Newest {
 		action = access.GetObjectVersion
 	}
-	o, err := b.Open(ctx, c, t, cond, action)
+	open := b.OpenWhole
+	if verbatim {
+		open = b.Open
+	}
+	o, err := open(ctx, c, t, cond, action)
 	if errs.Is(err, errs.NotModified) {
 		return nil, errs.E("", errs.Precondition, errs.Object, string(t.Name)).With(err)
 	}

@@ -64,7 +64,7 @@ func (b *Backend) version(ctx context.Context, c Caller, container bucket.Contai
 	return &object.Version{
 		Summary: object.Summary{
 			Name: name, Kind: a.Kind, ContentType: a.ContentType, StorageClass: a.StorageClass, Owner: owner,
-			Null: nullVersions(container), UUID: newUUID(),
+			Null: nullVersions(container), UUID: newUUID(), Note: a.Note,
 		},
 		Author: c.User, Headers: a.Headers, Meta: a.Meta, Tags: a.Tags, ACL: list,
 		Expires: a.Expires, Retention: a.Retention, LegalHold: a.LegalHold, Target: a.Target,

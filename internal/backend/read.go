@@ -9,6 +9,7 @@ import (
 	"pithos/internal/access"
 	"pithos/internal/block"
 	"pithos/internal/errs"
+	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/blob"
 	"pithos/internal/store/bucket"
@@ -32,7 +33,7 @@ func (b *Backend) Open(ctx context.Context, c Caller, t Target, cond object.Prec
 	if err := cond.CheckRead(v); err != nil {
 		return nil, fail(op, err)
 	}
-	return &Object{Version: v, Container: container, b: b}, nil
+	return &Object{Version: v, Container: container, b: b, reader: c}, nil
 }
 
 // mayRead decides about a version that was looked up with err.
@@ -95,30 +96,37 @@ func (o *Object) CopyTo(ctx context.Context, w io.Writer, off, n int64) error {
 	if n == 0 {
 		return nil
 	}
-	walk := o.b.walk(o.Content.Map)
+	return fail(op, o.each(ctx, off, n, func(part *Object, off, n int64) error {
+		return o.b.copyMap(ctx, w, part.Name, part.Content.Map, off, n)
+	}))
+}
+
+// copyMap writes the bytes [off, off+n) of a map that belongs to an object.
+func (b *Backend) copyMap(ctx context.Context, w io.Writer, name naming.ObjectName, m block.Map, off, n int64) error {
+	walk := b.walk(m)
 	skip, err := walk.seek(ctx, off)
 	if err != nil {
-		return fail(op, err)
+		return err
 	}
-	buf := o.b.pieces.get()
-	defer o.b.pieces.put(buf)
+	buf := b.pieces.get()
+	defer b.pieces.put(buf)
 	out := gather{w: w, buf: buf[:0]}
 	for n > 0 {
 		ref, ok, err := walk.next(ctx)
 		if err == nil && !ok {
-			err = errs.E("", errs.Corrupt, errs.Version, string(o.Name)) // the map ends before the object does
+			err = errs.E("", errs.Corrupt, errs.Version, string(name)) // the map ends before the object does
 		}
 		if err != nil {
-			return fail(op, err)
+			return err
 		}
 		part := min(ref.Len-skip, n)
-		if err := o.b.copyBlock(ctx, &out, ref.ID, skip, part); err != nil {
-			return fail(op, err)
+		if err := b.copyBlock(ctx, &out, ref.ID, skip, part); err != nil {
+			return err
 		}
 		n -= part
 		skip = 0
 	}
-	return fail(op, out.flush())
+	return out.flush()
 }
 
 // copyBlock gathers bytes [off, off+n) of a block, in pieces that begin at multiples of pieceSize.

@@ -79,6 +79,6 @@ func (b *Backend) reviseOnce(ctx context.Context, c Caller, r Ref, name naming.O
 func attributesOf(v *object.Version) Attributes {
 	return Attributes{
 		ContentType: v.ContentType, StorageClass: v.StorageClass, Headers: v.Headers, Meta: v.Meta, Tags: v.Tags, ACL: v.ACL,
-		Owner: v.Owner, Expires: v.Expires, Retention: v.Retention, LegalHold: v.LegalHold, Kind: v.Kind, Target: v.Target,
+		Owner: v.Owner, Expires: v.Expires, Retention: v.Retention, LegalHold: v.LegalHold, Kind: v.Kind, Target: v.Target, Note: v.Note,
 	}
 }

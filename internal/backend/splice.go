@@ -110,7 +110,7 @@ func (r *SpliceRequest) check(v *object.Version, n int64) error {
 func (b *Backend) piece(ctx context.Context, c Caller, container bucket.Container, r SpliceRequest) (*writer, block.Map, int64, error) {
 	w := b.newWriter(container.Account)
 	if r.From != nil {
-		o, err := b.openSource(ctx, c, r.From.Source, r.From.If)
+		o, err := b.openSource(ctx, c, r.From.Source, r.From.If, false)
 		if err != nil {
 			return w, block.Map{}, 0, err
 		}
@@ -122,7 +122,8 @@ func (b *Backend) piece(ctx context.Context, c Caller, container bucket.Containe
 			return w, block.Map{}, 0, errs.E("", errs.Invalid, errs.Object, string(o.Name)).Because(errs.BadState, "the source is shorter than the range")
 		}
 		s := sharer{w: w, maps: mapBuilder{w: w}}
-		if err := s.share(ctx, b.walk(o.Content.Map), 0, n); err != nil {
+		err = o.each(ctx, 0, n, func(part *Object, off, n int64) error { return s.share(ctx, b.walk(part.Content.Map), off, n) })
+		if err != nil {
 			return w, block.Map{}, 0, b.vanished(ctx, o, err)
 		}
 		m, err := s.finish(ctx)
@@ -144,6 +145,7 @@ func (b *Backend) spliceOnce(ctx context.Context, c Caller, container bucket.Con
 		return nil, err
 	}
 	a := attributesOf(old)
+	a.Kind, a.Target, a.Note = object.Data, "", "" // the manifest of a large object would not tell the truth any more
 	if r.Change != nil {
 		if err := r.Change(old, &a); err != nil {
 			return nil, err

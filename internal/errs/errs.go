@@ -123,6 +123,7 @@ const (
 	ACLsInTheWay   Reason = "acls-in-the-way"  // lists cannot be disabled while the container's list grants something to others
 	ChecksumType   Reason = "checksum-type"    // the algorithm or type of a checksum is not the one that the upload was begun with
 	SizeDiffers    Reason = "size-differs"     // the assembled size is not the one that the client expects
+	Broken         Reason = "broken"           // what a link or manifest names cannot be had
 )
 
 // Error is an operation that failed.

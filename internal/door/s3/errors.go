@@ -335,6 +335,8 @@ func codeOfInvalid(e *errs.Error) code {
 		return InvalidBucketACLWithOwnership
 	case errs.ChecksumType, errs.SizeDiffers:
 		return InvalidRequest
+	case errs.Broken:
+		return InvalidObjectState
 	}
 	if e.Thing == errs.Request {
 		return InvalidRequest

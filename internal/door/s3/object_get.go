@@ -74,10 +74,14 @@ func (c *call) open(ctx context.Context, action access.Action) (*backend.Object,
 	if err != nil {
 		return nil, err
 	}
+	open := c.door.b.Open
+	if action == access.GetObject || action == access.GetObjectAttributes {
+		open = c.door.b.OpenWhole // Swift's links and large objects read as what they stand for
+	}
 	if t.Which.By != meta.Newest && action == access.GetObject {
 		action = access.GetObjectVersion
 	}
-	o, err := c.door.b.Open(ctx, c.caller, t, object.Precondition{}, action)
+	o, err := open(ctx, c.caller, t, object.Precondition{}, action)
 	if err == nil {
 		return o, nil
 	}

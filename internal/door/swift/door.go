@@ -144,6 +144,9 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 		if err := c.checkServed(); err != nil {
 			return nil, err
 		}
+		if err := c.checkReserved(); err != nil {
+			return nil, err
+		}
 	}
 	handle := c.row.handle
 	if c.asksForSite() {

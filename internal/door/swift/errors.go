@@ -26,6 +26,8 @@ func statusOf(e *errs.Error) int {
 			return http.StatusRequestEntityTooLarge
 		case errs.MarkerTarget:
 			return http.StatusNotFound
+		case errs.Broken:
+			return http.StatusConflict
 		}
 		return http.StatusBadRequest
 	case errs.Unauthenticated:
@@ -119,6 +121,8 @@ func faultOf(err error) *fault {
 	switch {
 	case e.Kind == errs.Quota:
 		f.msg = "Upload exceeds quota."
+	case status == http.StatusConflict && errs.ReasonOf(err) == errs.Broken:
+		f.msg = messageOf(err)
 	case status == http.StatusBadRequest || status == http.StatusNotImplemented:
 		f.msg = messageOf(err)
 	}
@@ -137,6 +141,7 @@ func messageOf(err error) string {
 
 // sentences are the texts of the HTML pages; never written.
 var sentences = map[int]string{
+	http.StatusBadRequest:                   "The server could not comply with the request since it is either malformed or otherwise incorrect.",
 	http.StatusAccepted:                     "The request is accepted for processing.",
 	http.StatusUnauthorized:                 "This server could not verify that you are authorized to access the document you requested.",
 	http.StatusForbidden:                    "Access was denied to this resource.",

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"pithos/internal/backend"
 	"pithos/internal/naming"
 )
 
@@ -35,6 +36,11 @@ func (d *Door) describe() []byte {
 		"staticweb":   object{},
 		"bulk_upload": object{"max_containers_per_extraction": bulkContainersMax, "max_failed_extractions": bulkFailuresMax},
 		"bulk_delete": object{"max_deletes_per_request": bulkDeletesMax, "max_failed_deletes": bulkFailuresMax},
+		"slo": object{
+			"max_manifest_segments": manifestSegmentsMax, "max_manifest_size": manifestBytesMax, "min_segment_size": segmentSizeMin,
+			"yield_frequency": int(yieldFrequency.Seconds()), "allow_async_delete": true,
+		},
+		"symlink": object{"symloop_max": backend.LinksMax, "static_links": true},
 	})
 	if err != nil {
 		return []byte("{}") // cannot happen: the document is made of maps, words and numbers

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"pithos/internal/backend"
+	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/bucket"
 	"pithos/internal/store/meta"
@@ -47,6 +48,7 @@ type entry struct {
 	subdir    bool
 	modified  time.Time
 	object    *object.Summary
+	owner     naming.AccountID // of the container that the object is in
 	container *bucket.Container
 	count     int64
 	bytes     int64
@@ -263,7 +265,7 @@ func (c *call) addPage(ctx context.Context, f *fold, page *backend.Page) (past b
 			continue
 		}
 		if !f.q.children || next != f.q.prefix {
-			f.keep(entry{name: next, modified: names[0].Modified(), object: &names[0]})
+			f.keep(entry{name: next, modified: names[0].Modified(), object: &names[0], owner: c.owner})
 		}
 		names = names[1:]
 	}
@@ -289,7 +291,7 @@ func (c *call) addPrefix(ctx context.Context, f *fold, common string) error {
 	case !f.q.children:
 		f.keep(entry{name: common, subdir: true})
 	case string(first.Name) == common:
-		f.keep(entry{name: common, modified: first.Modified(), object: first})
+		f.keep(entry{name: common, modified: first.Modified(), object: first, owner: c.owner})
 	}
 	return nil
 }

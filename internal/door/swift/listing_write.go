@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pithos/internal/backend"
+	"pithos/internal/object"
 )
 
 // list answers with a listing; kind and name are of the root element in XML. HEAD tells its type only.
@@ -62,9 +65,13 @@ func (e *entry) fields() []field {
 			{"storage_policy", policyName, false},
 		}
 	}
+	hash := e.object.ETag
+	if e.object.Kind == object.StaticManifest {
+		hash = e.object.Note
+	}
 	return []field{
 		{"name", e.name, false},
-		{"hash", e.object.ETag, false},
+		{"hash", hash, false},
 		{"bytes", strconv.FormatInt(e.object.Size, 10), true},
 		{"content_type", typeOf(e.object.ContentType), false},
 		{"last_modified", listedTime(e.modified), false},
@@ -87,8 +94,36 @@ func listJSON(entries []entry) ([]byte, error) {
 				out[i][f.name] = f.text
 			}
 		}
+		if err := e.addKind(out[i]); err != nil {
+			return nil, err
+		}
 	}
 	return json.Marshal(out)
+}
+
+// addKind adds what a listing tells of manifests and links besides.
+func (e *entry) addKind(fields map[string]any) error {
+	if e.object == nil {
+		return nil
+	}
+	switch e.object.Kind {
+	case object.StaticManifest:
+		fields["slo_etag"] = `"` + backend.PlainETag(e.object) + `"`
+	case object.Link:
+		l, err := backend.ParseLink(e.object.Note)
+		if err != nil {
+			return err
+		}
+		fields["symlink_path"] = targetPath(l.Target(e.owner))
+		if l.ETag != "" {
+			fields["symlink_etag"], fields["symlink_bytes"] = l.ETag, l.Bytes
+		}
+		if l.Whole != "" {
+			fields["slo_etag"] = `"` + l.Whole + `"`
+		}
+	case object.Data, object.DeleteMarker, object.DynamicManifest:
+	}
+	return nil
 }
 
 func listXML(kind, name string, entries []entry) ([]byte, error) {

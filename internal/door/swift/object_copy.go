@@ -2,17 +2,14 @@ package swift
 
 import (
 	"context"
-	"io"
 	"net/http"
-	"net/url"
 	"strings"
 
-	"pithos/internal/access"
 	"pithos/internal/backend"
+	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
-	"pithos/internal/store/meta"
 )
 
 // place is an object's address in a copy.
@@ -95,55 +92,89 @@ func (c *call) copy(ctx context.Context, from, to place) (*reply, error) {
 }
 
 func (c *call) copyOnce(ctx context.Context, from, to place) (*reply, error) {
-	o, err := c.door.b.Open(ctx, c.caller, from.Target, object.Precondition{}, access.GetObject)
+	l := c.look()
+	l.raw = l.manifest
+	s, err := c.show(ctx, from.Target, l)
 	if err != nil {
 		return nil, c.hideFrom(from.account, err)
 	}
-	if err := c.checkRead(o.Version); err != nil {
+	if err := c.checkRead(s); err != nil {
 		return nil, err
 	}
-	ranges, err := c.ranges(o.Version)
+	attributes, err := c.merged(s.Version, to)
 	if err != nil {
 		return nil, err
 	}
-	attributes, err := c.merged(o.Version, to)
-	if err != nil {
-		return nil, err
+	c.describeCopy(from, s, attributes)
+	if s.text != nil {
+		return c.copyManifest(ctx, s, to, attributes)
 	}
-	var v *object.Version
-	switch len(ranges) {
-	case 0:
-		source := from.Target
-		source.Which = meta.Which{By: meta.ByID, ID: o.ID} // the one that the attributes are of
-		v, _, err = c.door.b.Copy(ctx, c.caller, backend.CopyRequest{
-			Source: source, Container: to.Container, Name: to.Name, ReplaceAttributes: true, Attributes: attributes,
-		})
-	case 1:
-		v, err = c.copyRange(ctx, o, to, attributes, ranges[0].Start, ranges[0].Length)
-	default:
-		return nil, refusal(http.StatusNotImplemented, "A copy of several ranges is not served here.")
-	}
+	v, err := c.copyShown(ctx, s, to, attributes)
 	if err != nil {
 		return nil, c.hideFrom(to.account, err)
 	}
-	c.set("X-Copied-From-Account", reseller+url.PathEscape(string(from.account)))
-	c.set("X-Copied-From", url.PathEscape(string(from.Container.Name))+"/"+strings.ReplaceAll(url.PathEscape(string(from.Name)), "%2F", "/"))
-	c.set("X-Copied-From-Last-Modified", lastModified(o.Modified()))
-	c.showMetadata("X-Object-Meta-", v.Meta[object.UserMeta], true)
-	c.setExpiry(v.Expires)
 	return c.stored(v), nil
 }
 
-// copyRange writes a part of the source as an object of its own.
-func (c *call) copyRange(ctx context.Context, o *backend.Object, to place, a backend.Attributes, off, n int64) (*object.Version, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	r, w := io.Pipe()
-	defer func() { _ = r.Close() }() // ends the reading goroutine
-	go func() { _ = w.CloseWithError(o.CopyTo(ctx, w, off, n)) }()
-	return c.door.b.Put(ctx, c.caller, backend.PutRequest{
-		Container: to.Container, Name: to.Name, Attributes: a, Body: backend.Body{Reader: r, Size: n},
-	})
+// describeCopy tells of the source of a copy, and of what the copy gets.
+func (c *call) describeCopy(from place, s *shown, a backend.Attributes) {
+	c.set("X-Copied-From-Account", pathQuote(reseller+string(from.account)))
+	c.set("X-Copied-From", pathQuote(string(from.Container.Name)+"/"+string(from.Name)))
+	c.set("X-Copied-From-Last-Modified", lastModified(s.Modified()))
+	c.showMetadata("X-Object-Meta-", a.Meta[object.UserMeta], true)
+	c.setExpiry(a.Expires)
+}
+
+// copyManifest puts the manifest of a static large object again, for the segments of these names that the target's account has.
+func (c *call) copyManifest(ctx context.Context, s *shown, to place, a backend.Attributes) (*reply, error) {
+	entries, err := parseManifest(s.text, to.Target)
+	if err != nil {
+		return nil, err
+	}
+	return c.putStatic(ctx, staticPut{to: to.Target, entries: entries, attributes: a})
+}
+
+// copyShown makes the target a copy of what a source shows, by reference.
+func (c *call) copyShown(ctx context.Context, s *shown, to place, a backend.Attributes) (*object.Version, error) {
+	part, partial, err := c.part(s)
+	if err != nil {
+		return nil, err
+	}
+	ranges := []wire.Range{part}
+	if !partial {
+		if ranges, err = c.ranges(s); err != nil {
+			return nil, err
+		}
+	}
+	verbatim := s.Kind == object.Link || s.Kind == object.DynamicManifest && !s.quoted
+	if len(ranges) == 0 && (verbatim || !s.quoted && a.Kind == object.Data) {
+		v, _, err := c.door.b.Copy(ctx, c.caller, backend.CopyRequest{
+			Source: s.o.At(), Container: to.Container, Name: to.Name, ReplaceAttributes: true, Attributes: a, Verbatim: verbatim,
+		})
+		return v, err
+	}
+	r := backend.ComposeRequest{Container: to.Container, Name: to.Name, Attributes: a}
+	switch len(ranges) {
+	case 0:
+		r.Pieces = []backend.Piece{{Object: s.o, Length: s.Size}}
+	case 1:
+		r.Pieces = []backend.Piece{{Object: s.o, Offset: ranges[0].Start, Length: ranges[0].Length}}
+	default:
+		b := newByteranges(s, ranges)
+		for i, one := range ranges {
+			r.Pieces = append(r.Pieces, backend.Piece{Data: []byte(b.heads[i])}, backend.Piece{Object: s.o, Offset: one.Start, Length: one.Length})
+		}
+		r.Pieces = append(r.Pieces, backend.Piece{Data: []byte(b.end)})
+		r.Attributes.ContentType = b.contentType
+	}
+	var size int64
+	for _, p := range r.Pieces {
+		size += p.Length
+	}
+	if size > c.door.o.Limits.ObjectBytes {
+		return nil, refusal(http.StatusRequestEntityTooLarge, "")
+	}
+	return c.door.b.Compose(ctx, c.caller, r)
 }
 
 // merged are the attributes of a copy: the source's, over which the request's are laid; only the request's when it asks for fresh metadata.
@@ -183,21 +214,40 @@ func (c *call) merged(source *object.Version, to place) (backend.Attributes, err
 		}
 	}
 	if flag(c.h("X-Fresh-Metadata")) {
-		a.Meta, err = c.objectMeta(nil)
+		if a.Meta, err = c.objectMeta(nil); err != nil {
+			return a, err
+		}
+	} else if a.Meta, err = c.mergedMeta(source); err != nil {
 		return a, err
 	}
-	if a.Meta, err = c.objectMeta(source.Meta); err != nil {
-		return a, err
+	return a, c.manifestedLike(source, &a)
+}
+
+// manifestedLike makes attributes those of a dynamic manifest when the request says so, or copies one as such.
+func (c *call) manifestedLike(source *object.Version, a *backend.Attributes) error {
+	delete(a.Meta[object.SwiftMeta], manifestHeader)
+	delete(a.Meta[object.SwiftMeta], depthKey)
+	if value := source.Meta[object.SwiftMeta][manifestHeader]; c.look().manifest && source.Kind == object.DynamicManifest && value != "" {
+		a.Meta = withSwiftMeta(a.Meta, manifestHeader, value)
+	}
+	return c.manifested(a)
+}
+
+// mergedMeta is the source's metadata, with the request's over it.
+func (c *call) mergedMeta(source *object.Version) (map[object.Domain]map[string]string, error) {
+	merged, err := c.objectMeta(source.Meta)
+	if err != nil {
+		return nil, err
 	}
 	for _, domain := range []object.Domain{object.UserMeta, object.SwiftMeta} {
 		for name, value := range source.Meta[domain] {
-			if a.Meta[domain] == nil {
-				a.Meta[domain] = map[string]string{}
+			if merged[domain] == nil {
+				merged[domain] = map[string]string{}
 			}
-			if _, over := a.Meta[domain][name]; !over {
-				a.Meta[domain][name] = value
+			if _, over := merged[domain][name]; !over {
+				merged[domain][name] = value
 			}
 		}
 	}
-	return a, nil
+	return merged, nil
 }

@@ -16,25 +16,33 @@ const attemptsMax = 16
 
 // deleteObject deletes an object that is there; one that is not is 404, also in a container that keeps versions.
 func deleteObject(ctx context.Context, c *call) (*reply, error) {
-	var err error
 	if text := c.h("X-If-Delete-At"); text != "" {
-		if _, err = strconv.ParseInt(text, 10, 64); err != nil {
+		if _, err := strconv.ParseInt(text, 10, 64); err != nil {
 			return nil, bad("Bad X-If-Delete-At header value")
 		}
 	}
+	if c.query.Get("multipart-manifest") == "delete" {
+		return c.deleteManifest(ctx)
+	}
+	if err := c.remove(ctx, c.target()); err != nil {
+		return nil, err
+	}
+	return empty(http.StatusNoContent), nil
+}
+
+// remove deletes the newest version of an object.
+func (c *call) remove(ctx context.Context, t backend.Target) error {
+	var err error
 	for range attemptsMax {
-		if err = c.deleteOnce(ctx); err == nil {
-			return empty(http.StatusNoContent), nil
-		}
-		if !errs.Is(err, errs.Precondition) && !errs.Is(err, errs.Conflict) {
+		if err = c.removeOnce(ctx, t); !errs.Is(err, errs.Precondition) && !errs.Is(err, errs.Conflict) {
 			break
 		}
 	}
-	return nil, err
+	return err
 }
 
-func (c *call) deleteOnce(ctx context.Context) error {
-	o, err := c.door.b.Open(ctx, c.caller, c.target(), object.Precondition{}, access.DeleteObject)
+func (c *call) removeOnce(ctx context.Context, t backend.Target) error {
+	o, err := c.door.b.Open(ctx, c.caller, t, object.Precondition{}, access.DeleteObject)
 	if err != nil {
 		return err
 	}
@@ -44,6 +52,6 @@ func (c *call) deleteOnce(ctx context.Context) error {
 			return refusal(http.StatusPreconditionFailed, "")
 		}
 	}
-	_, err = c.door.b.Delete(ctx, c.caller, backend.DeleteRequest{Target: c.target(), If: object.Precondition{IfVersion: o.ID}})
+	_, err = c.door.b.Delete(ctx, c.caller, backend.DeleteRequest{Target: t, If: object.Precondition{IfVersion: o.ID}})
 	return err
 }

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"pithos/internal/access"
-	"pithos/internal/backend"
 	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 	"pithos/internal/object"
@@ -19,43 +17,56 @@ import (
 
 // getObject serves GET and HEAD: the same headers, with and without the body. HEAD ignores ranges.
 func getObject(ctx context.Context, c *call) (*reply, error) {
-	o, err := c.door.b.Open(ctx, c.caller, c.target(), object.Precondition{}, access.GetObject)
+	s, err := c.show(ctx, c.target(), c.look())
 	if errs.IsThing(err, errs.NotFound, errs.Object) && strings.TrimSpace(c.h("If-Match")) == "*" {
 		return nil, refusal(http.StatusPreconditionFailed, "").because(err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkRead(o.Version); err != nil {
+	if err := c.checkRead(s); err != nil {
 		return nil, err
 	}
-	c.describe(o.Version)
-	if c.r.Method == http.MethodHead {
-		c.setInt("Content-Length", o.Size)
-		return empty(http.StatusOK), nil
+	if err := c.describe(s); err != nil {
+		return nil, err
 	}
-	ranges, err := c.ranges(o.Version)
+	part, partial, err := c.part(s)
+	switch {
+	case err != nil:
+		return nil, err
+	case partial:
+		c.set("Content-Range", part.ContentRange(s.Size))
+		return c.sendRange(s, http.StatusPartialContent, part), nil
+	case c.r.Method == http.MethodHead:
+		return c.sendRange(s, http.StatusOK, wire.Range{Length: s.Size}), nil
+	}
+	ranges, err := c.ranges(s)
 	if err != nil {
 		return nil, err
 	}
 	switch len(ranges) {
 	case 0:
-		return send(o, http.StatusOK, wire.Range{Length: o.Size}), nil
+		return c.sendRange(s, http.StatusOK, wire.Range{Length: s.Size}), nil
 	case 1:
-		c.set("Content-Range", ranges[0].ContentRange(o.Size))
-		return send(o, http.StatusPartialContent, ranges[0]), nil
+		c.set("Content-Range", ranges[0].ContentRange(s.Size))
+		return c.sendRange(s, http.StatusPartialContent, ranges[0]), nil
 	}
-	return c.sendRanges(o, ranges), nil
+	return c.sendRanges(s, ranges), nil
 }
 
-func send(o *backend.Object, status int, r wire.Range) *reply {
+// sendRange answers with one range, of which HEAD tells the length only.
+func (c *call) sendRange(s *shown, status int, r wire.Range) *reply {
+	if c.r.Method == http.MethodHead {
+		c.setInt("Content-Length", r.Length)
+		return empty(status)
+	}
 	return &reply{status: status, length: r.Length, stream: func(ctx context.Context, w io.Writer) error {
-		return o.CopyTo(ctx, w, r.Start, r.Length)
+		return s.copyTo(ctx, w, r.Start, r.Length)
 	}}
 }
 
 // ranges reads the Range header; none means all. Errors: 416.
-func (c *call) ranges(v *object.Version) ([]wire.Range, error) {
+func (c *call) ranges(v *shown) ([]wire.Range, error) {
 	header := strings.NewReplacer(" ", "", "\t", "").Replace(c.h("Range")) // Swift takes spaces anywhere
 	if header == "" || v.Size == 0 && strings.HasPrefix(header, "bytes=-") {
 		return nil, nil
@@ -67,65 +78,100 @@ func (c *call) ranges(v *object.Version) ([]wire.Range, error) {
 		}
 	}
 	ranges, err := wire.ParseRange(header, v.Size)
+	if v.quoted && v.Kind == object.DynamicManifest && len(ranges) > 1 {
+		return nil, nil // Swift serves one range of a dynamic large object, and the whole for several
+	}
 	if err != nil {
 		return nil, refusal(http.StatusRequestedRangeNotSatisfiable, "").because(err).
-			carrying("Content-Range", "bytes */"+strconv.FormatInt(v.Size, 10)).carrying("Etag", v.ETag).carrying("Accept-Ranges", "bytes")
+			carrying("Content-Range", "bytes */"+strconv.FormatInt(v.Size, 10)).carrying("Etag", v.etag()).carrying("Accept-Ranges", "bytes")
 	}
 	return ranges, nil
 }
 
-// sendRanges answers with several ranges, as multipart/byteranges.
-func (c *call) sendRanges(o *backend.Object, ranges []wire.Range) *reply {
+// byteranges is a body of several ranges, as multipart/byteranges.
+type byteranges struct {
+	contentType string
+	heads       []string // before each range
+	ranges      []wire.Range
+	end         string
+	length      int64
+}
+
+func newByteranges(s *shown, ranges []wire.Range) *byteranges {
 	var raw [16]byte
 	_, _ = rand.Read(raw[:]) // crypto/rand.Read never fails (Go 1.24)
 	boundary := hex.EncodeToString(raw[:])
-	heads := make([]string, len(ranges))
-	end := "--" + boundary + "--"
-	length := int64(len(end))
-	for i, r := range ranges {
-		heads[i] = "--" + boundary + "\r\nContent-Type: " + typeOf(o.ContentType) + "\r\nContent-Range: " + r.ContentRange(o.Size) + "\r\n\r\n"
-		length += int64(len(heads[i])) + r.Length + int64(len("\r\n"))
+	b := &byteranges{contentType: "multipart/byteranges;boundary=" + boundary, ranges: ranges, end: "--" + boundary + "--"}
+	b.length = int64(len(b.end))
+	separator := ""
+	for _, r := range ranges {
+		head := separator + "--" + boundary + "\r\nContent-Type: " + typeOf(s.ContentType) + "\r\nContent-Range: " + r.ContentRange(s.Size) + "\r\n\r\n"
+		b.heads = append(b.heads, head)
+		b.length += int64(len(head)) + r.Length
+		separator = "\r\n"
 	}
-	c.set("Content-Type", "multipart/byteranges;boundary="+boundary)
-	return &reply{status: http.StatusPartialContent, length: length, stream: func(ctx context.Context, w io.Writer) error {
-		for i, r := range ranges {
-			if _, err := io.WriteString(w, heads[i]); err != nil {
+	b.end = separator + b.end
+	b.length += int64(len(separator))
+	return b
+}
+
+// sendRanges answers with several ranges.
+func (c *call) sendRanges(s *shown, ranges []wire.Range) *reply {
+	b := newByteranges(s, ranges)
+	c.set("Content-Type", b.contentType)
+	return &reply{status: http.StatusPartialContent, length: b.length, stream: func(ctx context.Context, w io.Writer) error {
+		for i, r := range b.ranges {
+			if _, err := io.WriteString(w, b.heads[i]); err != nil {
 				return err
 			}
-			if err := o.CopyTo(ctx, w, r.Start, r.Length); err != nil {
-				return err
-			}
-			if _, err := io.WriteString(w, "\r\n"); err != nil {
+			if err := s.copyTo(ctx, w, r.Start, r.Length); err != nil {
 				return err
 			}
 		}
-		_, err := io.WriteString(w, end)
+		_, err := io.WriteString(w, b.end)
 		return err
 	}}
 }
 
 // checkRead tests the conditions of a read in Swift's order. Times compare with Last-Modified, which is rounded up.
-func (c *call) checkRead(v *object.Version) error {
-	cond, err := wire.Conditions(c.r.Header, "")
-	if err != nil {
-		return err
-	}
+func (c *call) checkRead(v *shown) error {
 	modified := roundUp(v.Modified())
 	fails := func(status int) error {
-		return refusal(status, "").carrying("Etag", v.ETag).carrying("Last-Modified", wire.FormatDate(modified)).carrying("Accept-Ranges", "bytes")
+		f := refusal(status, "").carrying("Etag", v.etag()).carrying("Last-Modified", wire.FormatDate(modified)).carrying("Accept-Ranges", "bytes")
+		if via := v.o.Via; len(via) > 0 {
+			f = f.carrying("Content-Location", targetPath(via[len(via)-1]))
+		}
+		return f
 	}
 	has := func(tags []string) bool { return contains(tags, "*") || contains(tags, v.ETag) }
+	none, some := c.etags("If-None-Match"), c.etags("If-Match")
+	since, sinceGiven := wire.ParseDate(c.h("If-Modified-Since"))
+	until, untilGiven := wire.ParseDate(c.h("If-Unmodified-Since"))
 	switch {
-	case len(cond.IfNoneMatch) > 0 && has(cond.IfNoneMatch):
+	case len(none) > 0 && has(none):
 		return fails(http.StatusNotModified)
-	case len(cond.IfMatch) > 0 && !has(cond.IfMatch):
+	case len(some) > 0 && !has(some):
 		return fails(http.StatusPreconditionFailed)
-	case !cond.IfModifiedSince.IsZero() && !modified.After(cond.IfModifiedSince):
+	case sinceGiven && !modified.After(since):
 		return fails(http.StatusNotModified)
-	case !cond.IfUnmodifiedSince.IsZero() && modified.After(cond.IfUnmodifiedSince):
+	case untilGiven && modified.After(until):
 		return fails(http.StatusPreconditionFailed)
 	}
 	return nil
+}
+
+// etags reads a list of ETags, quoted or not, as Swift does: any text is one.
+func (c *call) etags(header string) []string {
+	var tags []string
+	for tag := range strings.SplitSeq(strings.Join(c.r.Header[header], ","), ",") {
+		if tag = strings.TrimSpace(tag); len(tag) > 1 && tag[0] == '"' && tag[len(tag)-1] == '"' {
+			tag = tag[1 : len(tag)-1]
+		}
+		if tag != "" {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
 }
 
 func typeOf(contentType string) string {
@@ -136,10 +182,10 @@ func typeOf(contentType string) string {
 }
 
 // describe sets the headers that tell a version.
-func (c *call) describe(v *object.Version) {
+func (c *call) describe(v *shown) error {
 	c.set("Accept-Ranges", "bytes")
 	c.set("Last-Modified", lastModified(v.Modified()))
-	c.set("Etag", v.ETag)
+	c.set("Etag", v.etag())
 	c.set("X-Timestamp", timestamp(v.Modified()))
 	c.set("Content-Type", typeOf(v.ContentType))
 	c.setIf("Content-Encoding", v.Headers.ContentEncoding)
@@ -150,6 +196,7 @@ func (c *call) describe(v *object.Version) {
 	c.setIf("X-Robots-Tag", v.Meta[object.SwiftMeta][robotsTag])
 	c.setExpiry(v.Expires)
 	c.showMetadata("X-Object-Meta-", v.Meta[object.UserMeta], true)
+	return c.describeKind(v)
 }
 
 func (c *call) setExpiry(at time.Time) {

@@ -26,8 +26,13 @@ const (
 
 // putObject serves PUT of an object, or of a copy of another.
 func putObject(ctx context.Context, c *call) (*reply, error) {
-	if c.has("X-Copy-From") {
+	switch {
+	case c.query.Get("multipart-manifest") == "put":
+		return c.putManifest(ctx)
+	case c.has("X-Copy-From"):
 		return c.copyFrom(ctx)
+	case c.h("X-Symlink-Target") != "":
+		return c.putLink(ctx)
 	}
 	body, err := c.payload()
 	if err != nil {
@@ -41,6 +46,9 @@ func putObject(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.manifested(&attributes); err != nil {
+		return nil, err
+	}
 	v, err := c.door.b.Put(ctx, c.caller, backend.PutRequest{Container: c.ref(), Name: c.name, Attributes: attributes, If: cond, Body: body})
 	if err != nil {
 		return nil, err
@@ -50,7 +58,11 @@ func putObject(ctx context.Context, c *call) (*reply, error) {
 
 // stored answers for a new version.
 func (c *call) stored(v *object.Version) *reply {
-	c.set("Etag", v.ETag)
+	etag := v.ETag // of its own bytes
+	if v.Kind == object.StaticManifest {
+		etag = `"` + backend.PlainETag(&v.Summary) + `"`
+	}
+	c.set("Etag", etag)
 	c.set("Last-Modified", lastModified(v.Modified()))
 	return empty(http.StatusCreated)
 }
@@ -239,7 +251,10 @@ func postObject(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.door.b.Revise(ctx, c.caller, c.ref(), c.name, func(v *object.Version, a *backend.Attributes) error {
+	if c.h("X-Symlink-Target") != "" {
+		return nil, bad("A PUT request is required to set a symlink target")
+	}
+	v, err := c.door.b.Revise(ctx, c.caller, c.ref(), c.name, func(v *object.Version, a *backend.Attributes) error {
 		redirect := a.Headers.WebsiteRedirect // S3's, and no header of Swift
 		a.Headers = c.contentHeaders()
 		a.Headers.WebsiteRedirect = redirect
@@ -251,11 +266,23 @@ func postObject(ctx context.Context, c *call) (*reply, error) {
 			}
 		}
 		var err error
-		a.Meta, err = c.objectMeta(v.Meta)
-		return err
+		if a.Meta, err = c.objectMeta(v.Meta); err != nil {
+			return err
+		}
+		if depth := v.Meta[object.SwiftMeta][depthKey]; depth != "" {
+			a.Meta = withSwiftMeta(a.Meta, depthKey, depth)
+		}
+		if v.Kind == object.Data || v.Kind == object.DynamicManifest {
+			a.Kind, a.Target = object.Data, ""
+			return c.manifested(a)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if v.Kind == object.Link {
+		return c.postedToLink(v)
 	}
 	return c.accepted(), nil
 }

@@ -65,15 +65,12 @@ func rows() []row {
 // unserved are features of Swift that this door knows and does not serve yet: query parameters and request headers that select them. A
 // value of nil is any; others are the values that are refused.
 var unservedQuery = map[string][]string{ // a table, never written
-	"multipart-manifest": {"put", "delete"}, // on what is no manifest, "get" is the plain read
-	"version-id":         nil,
-	"versions":           nil,
-	"version_marker":     nil,
-	"part-number":        nil,
+	"version-id":     nil,
+	"versions":       nil,
+	"version_marker": nil,
 }
 
 var unservedHeaders = []string{ // a table, never written
-	"X-Object-Manifest", "X-Symlink-Target", "X-Symlink-Target-Account", "X-Symlink-Target-Etag", "X-Static-Large-Object",
 	"X-Versions-Location", "X-History-Location", "X-Versions-Enabled", "X-Container-Sync-To", "X-Container-Sync-Key",
 	"X-Account-Access-Control", "X-Account-Rfc-Compliant-Etags", "X-Container-Rfc-Compliant-Etags",
 	"X-Account-Quota-Bytes", "X-Account-Quota-Count", "X-Open-Expired",

@@ -2,11 +2,13 @@ package swift
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"pithos/internal/backend"
 	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 )
@@ -95,6 +97,10 @@ func (c *call) refuse(err error) *reply {
 	clear(c.out)
 	for name, values := range f.header {
 		c.out[name] = values
+	}
+	var behind *backend.LinkError
+	if errors.As(err, &behind) && c.out["Content-Location"] == nil {
+		c.set("Content-Location", targetPath(behind.At))
 	}
 	switch f.status {
 	case http.StatusUnauthorized:
