@@ -98,42 +98,42 @@ func BlobSchema() Schema {
 }
 
 var (
-	addHolder      = statement{`INSERT INTO %k.holder (holder, account) VALUES (?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	addHolderBlock = statement{`INSERT INTO %k.holder_block (holder, lane, hash) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	addReference   = statement{`INSERT INTO %k.reference (hash, lane, account, holder) VALUES (?, ?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	dropReference  = statement{`DELETE FROM %k.reference USING TIMESTAMP 2 WHERE hash = ? AND lane = ? AND account = ? AND holder = ?`, plainWrite, gocql.LocalQuorum}
-	dropHolderList = statement{`DELETE FROM %k.holder_block USING TIMESTAMP 2 WHERE holder = ? AND lane = ?`, plainWrite, gocql.LocalQuorum}
-	dropHolder     = statement{`DELETE FROM %k.holder USING TIMESTAMP 2 WHERE holder = ?`, plainWrite, gocql.LocalQuorum}
-	getHolder      = statement{`SELECT account FROM %k.holder WHERE holder = ?`, pointRead, gocql.LocalQuorum}
-	listHolder     = statement{`SELECT hash FROM %k.holder_block WHERE holder = ? AND lane = ?`, sliceRead, gocql.LocalQuorum}
-	walkHolders    = statement{`SELECT holder, account FROM %k.holder WHERE token(holder) > token(?)`, ringScan, gocql.LocalQuorum}
-	walkHoldersAll = statement{`SELECT holder, account FROM %k.holder`, ringScan, gocql.LocalQuorum}
+	addHolder      = statement{cql: `INSERT INTO %k.holder (holder, account) VALUES (?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum}
+	addHolderBlock = statement{cql: `INSERT INTO %k.holder_block (holder, lane, hash) VALUES (?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum}
+	addReference   = statement{cql: `INSERT INTO %k.reference (hash, lane, account, holder) VALUES (?, ?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum}
+	dropReference  = statement{cql: `DELETE FROM %k.reference USING TIMESTAMP 2 WHERE hash = ? AND lane = ? AND account = ? AND holder = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	dropHolderList = statement{cql: `DELETE FROM %k.holder_block USING TIMESTAMP 2 WHERE holder = ? AND lane = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	dropHolder     = statement{cql: `DELETE FROM %k.holder USING TIMESTAMP 2 WHERE holder = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	getHolder      = statement{cql: `SELECT account FROM %k.holder WHERE holder = ?`, class: pointRead, level: gocql.LocalQuorum}
+	listHolder     = statement{cql: `SELECT hash FROM %k.holder_block WHERE holder = ? AND lane = ? AND hash > ? LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
+	walkHolders    = statement{cql: `SELECT holder, account FROM %k.holder WHERE token(holder) > token(?) LIMIT ?`, class: ringScan, level: gocql.LocalQuorum}
+	walkHoldersAll = statement{cql: `SELECT holder, account FROM %k.holder LIMIT ?`, class: ringScan, level: gocql.LocalQuorum}
 
-	getRegisters = statement{`SELECT live, cond, bad, size, lanes FROM %k.block WHERE hash = ?`, pointRead, gocql.LocalQuorum}
-	getLanes     = statement{`SELECT lanes FROM %k.block WHERE hash = ?`, pointRead, gocql.All}
-	setLive      = statement{`UPDATE %k.block USING TIMESTAMP ? SET live = ?, size = ? WHERE hash = ?`, plainWrite, gocql.LocalQuorum}
-	setCondemned = statement{`UPDATE %k.block USING TIMESTAMP ? SET cond = ? WHERE hash = ?`, plainWrite, gocql.All}
-	setBad       = statement{`UPDATE %k.block USING TIMESTAMP ? SET bad = ? WHERE hash = ?`, plainWrite, gocql.LocalQuorum}
-	setLanes     = statement{`UPDATE %k.block USING TIMESTAMP ? SET lanes = ? WHERE hash = ?`, plainWrite, gocql.LocalQuorum}
-	anyReference = statement{`SELECT holder FROM %k.reference WHERE hash = ? AND lane = ? LIMIT 1`, sliceRead, gocql.LocalQuorum}
-	lookAtAll    = statement{`SELECT holder FROM %k.reference WHERE hash = ? AND lane = ? LIMIT 1`, sliceRead, gocql.All}
-	heldBy       = statement{`SELECT holder FROM %k.reference WHERE hash = ? AND lane = ? AND account = ? LIMIT 1`, sliceRead, gocql.LocalQuorum}
-	countRefs    = statement{`SELECT holder FROM %k.reference WHERE hash = ? AND lane = 0 LIMIT ?`, sliceRead, gocql.One}
-	walkBlocks   = statement{`SELECT hash, live, cond, bad, size, lanes FROM %k.block WHERE token(hash) > token(?)`, ringScan, gocql.LocalQuorum}
-	walkBlocksA  = statement{`SELECT hash, live, cond, bad, size, lanes FROM %k.block`, ringScan, gocql.LocalQuorum}
+	getRegisters = statement{cql: `SELECT live, cond, bad, size, lanes FROM %k.block WHERE hash = ?`, class: pointRead, level: gocql.LocalQuorum}
+	getLanes     = statement{cql: `SELECT lanes FROM %k.block WHERE hash = ?`, class: pointRead, level: gocql.All}
+	setLive      = statement{cql: `UPDATE %k.block USING TIMESTAMP ? SET live = ?, size = ? WHERE hash = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	setCondemned = statement{cql: `UPDATE %k.block USING TIMESTAMP ? SET cond = ? WHERE hash = ?`, class: plainWrite, level: gocql.All}
+	setBad       = statement{cql: `UPDATE %k.block USING TIMESTAMP ? SET bad = ? WHERE hash = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	setLanes     = statement{cql: `UPDATE %k.block USING TIMESTAMP ? SET lanes = ? WHERE hash = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	anyReference = statement{cql: `SELECT holder FROM %k.reference WHERE hash = ? AND lane = ? LIMIT 1`, class: sliceRead, level: gocql.LocalQuorum}
+	lookAtAll    = statement{cql: `SELECT holder FROM %k.reference WHERE hash = ? AND lane = ? LIMIT 1`, class: sliceRead, level: gocql.All}
+	heldBy       = statement{cql: `SELECT holder FROM %k.reference WHERE hash = ? AND lane = ? AND account = ? LIMIT 1`, class: sliceRead, level: gocql.LocalQuorum}
+	countRefs    = statement{cql: `SELECT holder FROM %k.reference WHERE hash = ? AND lane = 0 LIMIT ?`, class: sliceRead, level: gocql.One}
+	walkBlocks   = statement{cql: `SELECT hash, live, cond, bad, size, lanes FROM %k.block WHERE token(hash) > token(?) LIMIT ?`, class: ringScan, level: gocql.LocalQuorum}
+	walkBlocksA  = statement{cql: `SELECT hash, live, cond, bad, size, lanes FROM %k.block LIMIT ?`, class: ringScan, level: gocql.LocalQuorum}
 
-	putChunk    = statement{`INSERT INTO %k.chunk (hash, i, inc, size, crc, data) VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
-	getChunks   = statement{`SELECT i, inc, bad, size, crc, data FROM %k.chunk WHERE hash = ? AND i >= ? AND i <= ?`, sliceRead, gocql.LocalQuorum}
-	setChunkBad = statement{`UPDATE %k.chunk USING TIMESTAMP ? SET bad = ? WHERE hash = ?`, plainWrite, gocql.LocalQuorum}
-	dropChunks  = statement{`DELETE FROM %k.chunk USING TIMESTAMP ? WHERE hash = ?`, plainWrite, gocql.LocalQuorum}
+	putChunk    = statement{cql: `INSERT INTO %k.chunk (hash, i, inc, size, crc, data) VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`, class: plainWrite, level: gocql.LocalQuorum}
+	getChunks   = statement{cql: `SELECT i, inc, bad, size, crc, data FROM %k.chunk WHERE hash = ? AND i >= ? AND i <= ?`, class: sliceRead, level: gocql.LocalQuorum, bulk: true}
+	setChunkBad = statement{cql: `UPDATE %k.chunk USING TIMESTAMP ? SET bad = ? WHERE hash = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	dropChunks  = statement{cql: `DELETE FROM %k.chunk USING TIMESTAMP ? WHERE hash = ?`, class: plainWrite, level: gocql.LocalQuorum}
 
-	addSweep  = statement{`INSERT INTO %k.sweep (lane, hash, mark) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	dropSweep = statement{`DELETE FROM %k.sweep USING TIMESTAMP 2 WHERE lane = ? AND hash = ? AND mark = ?`, plainWrite, gocql.LocalQuorum}
-	listSweep = statement{`SELECT hash, mark FROM %k.sweep WHERE lane = ? AND hash > ? AND hash <= ?`, sliceRead, gocql.LocalQuorum}
+	addSweep  = statement{cql: `INSERT INTO %k.sweep (lane, hash, mark) VALUES (?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum}
+	dropSweep = statement{cql: `DELETE FROM %k.sweep USING TIMESTAMP 2 WHERE lane = ? AND hash = ? AND mark = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	listSweep = statement{cql: `SELECT hash, mark FROM %k.sweep WHERE lane = ? AND hash > ? AND hash <= ?`, class: sliceRead, level: gocql.LocalQuorum}
 
-	addBad   = statement{`INSERT INTO %k.quarantine (one, hash, inc) VALUES (0, ?, ?) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
-	listBad  = statement{`SELECT hash, inc FROM %k.quarantine WHERE one = 0`, sliceRead, gocql.LocalQuorum}
-	clearBad = statement{`DELETE FROM %k.quarantine USING TIMESTAMP ? WHERE one = 0 AND hash = ?`, plainWrite, gocql.LocalQuorum}
+	addBad   = statement{cql: `INSERT INTO %k.quarantine (one, hash, inc) VALUES (0, ?, ?) USING TIMESTAMP ?`, class: plainWrite, level: gocql.LocalQuorum}
+	listBad  = statement{cql: `SELECT hash, inc FROM %k.quarantine WHERE one = 0`, class: sliceRead, level: gocql.LocalQuorum}
+	clearBad = statement{cql: `DELETE FROM %k.quarantine USING TIMESTAMP ? WHERE one = 0 AND hash = ?`, class: plainWrite, level: gocql.LocalQuorum}
 )
 
 // registers are the state of a block.
@@ -158,16 +158,24 @@ func (b *Blobs) registers(ctx context.Context, id block.ID) (registers, error) {
 	return r, err
 }
 
-// refer writes h's references to the ids: the holder and its list, by which Release finds them, and the reference itself. It
-// returns when all are at quorum; only then may the registers be read.
+// refer writes h's references to the ids: first the holder and its list, by which Release finds them, then the references themselves. It
+// returns when all are at quorum; only then may the registers be read. A caller who leaves is not heeded: what is under way would
+// still arrive, after a Release that does not find it.
 func (b *Blobs) refer(ctx context.Context, h blob.Hold, ids []block.ID) error {
-	g, ctx := limited(ctx)
+	ctx = context.WithoutCancel(ctx)
 	holder := gocql.UUID(h.Holder)
-	g.Go(func() error { return b.s.exec(ctx, addHolder, holder, string(h.Account)) })
+	g, gctx := limited(ctx)
+	g.Go(func() error { return b.s.exec(gctx, addHolder, holder, string(h.Account)) })
 	for _, id := range ids {
-		g.Go(func() error { return b.s.exec(ctx, addHolderBlock, holder, laneOf(id), id[:]) })
+		g.Go(func() error { return b.s.exec(gctx, addHolderBlock, holder, laneOf(id), id[:]) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	g, gctx = limited(ctx)
+	for _, id := range ids {
 		g.Go(func() error {
-			return b.s.exec(ctx, addReference, id[:], b.refLane(id, holder), string(h.Account), holder)
+			return b.s.exec(gctx, addReference, id[:], b.refLane(id, holder), string(h.Account), holder)
 		})
 	}
 	return g.Wait()
@@ -237,6 +245,7 @@ func (b *Blobs) Put(ctx context.Context, h blob.Hold, id block.ID, data []byte) 
 // write stores a new incarnation: all chunks at quorum, then live.
 func (b *Blobs) write(ctx context.Context, id block.ID, data []byte, r registers) error {
 	inc := r.next(b.clock.Now())
+	ctx = context.WithoutCancel(ctx) // as in refer
 	g, gctx := limited(ctx)
 	for i := 0; i*b.chunk < len(data); i++ {
 		piece := data[i*b.chunk : min((i+1)*b.chunk, len(data))]
@@ -328,11 +337,11 @@ func (b *Blobs) release(ctx context.Context, holder gocql.UUID) error {
 		return err
 	}
 	for lane := range lanes {
-		any, err := b.releaseLane(ctx, holder, account, lane)
+		found, err := b.releaseLane(ctx, holder, account, lane)
 		if err != nil {
 			return err
 		}
-		if any {
+		if found {
 			if err := b.s.exec(ctx, dropHolderList, holder, lane); err != nil {
 				return err
 			}
@@ -341,25 +350,39 @@ func (b *Blobs) release(ctx context.Context, holder gocql.UUID) error {
 	return b.s.exec(ctx, dropHolder, holder)
 }
 
-func (b *Blobs) releaseLane(ctx context.Context, holder gocql.UUID, account string, lane int) (any bool, err error) {
-	iter := b.s.query(listHolder, holder, lane).PageSize(500).IterContext(ctx)
-	g, gctx := limited(ctx)
-	for hash := []byte(nil); iter.Scan(&hash); hash = nil {
-		any = true
-		h := hash
-		g.Go(func() error {
-			if err := b.s.exec(gctx, addSweep, int(h[0]), h, holder); err != nil {
-				return err
+func (b *Blobs) releaseLane(ctx context.Context, holder gocql.UUID, account string, lane int) (found bool, err error) {
+	// A part of the list at a time, so that a holder of millions of blocks takes no memory.
+	for after := []byte(nil); ; {
+		var ids [][]byte
+		err := b.s.rows(ctx, listHolder, []any{holder, lane, atLeastEmpty(after), releasedAtOnce}, releasedAtOnce, func(it *gocql.Iter) bool {
+			var hash []byte
+			ok := it.Scan(&hash)
+			if ok {
+				ids = append(ids, hash)
 			}
-			return b.dropReferences(gctx, block.ID(h), account, holder)
+			return ok
 		})
+		if err != nil || len(ids) == 0 {
+			return found, err
+		}
+		found, after = true, ids[len(ids)-1]
+		g, gctx := limited(ctx)
+		for _, h := range ids {
+			g.Go(func() error {
+				if err := b.s.exec(gctx, addSweep, int(h[0]), h, holder); err != nil {
+					return err
+				}
+				return b.dropReferences(gctx, block.ID(h), account, holder)
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return found, err
+		}
 	}
-	if err := g.Wait(); err != nil {
-		_ = iter.Close()
-		return any, err
-	}
-	return any, iter.Close()
 }
+
+// releasedAtOnce is how many references of a holder are listed at once.
+const releasedAtOnce = 500
 
 // dropReferences removes a holder's references to a block, in whatever lane they are.
 func (b *Blobs) dropReferences(ctx context.Context, id block.ID, account string, holder gocql.UUID) error {

@@ -31,8 +31,6 @@ func (b *Blobs) Read(ctx context.Context, id block.ID, off int64, dst []byte) (i
 func (b *Blobs) readAt(ctx context.Context, level gocql.Consistency, id block.ID, off int64, dst []byte) (int, error) {
 	const op = "cassandra.Blobs.readAt"
 	first, last := int(off)/b.chunk, int(off+int64(len(dst))-1)/b.chunk
-	// A page of about 2 MiB keeps the memory of one read bounded.
-	iter := b.s.query(getChunks, id[:], first, last).Consistency(level).PageSize(max(1, (2<<20)/b.chunk)).IterContext(ctx)
 	var (
 		n, size = 0, -1
 		want    = first
@@ -42,23 +40,26 @@ func (b *Blobs) readAt(ctx context.Context, level gocql.Consistency, id block.ID
 		sum     int32
 		data    []byte
 	)
-	for iter.Scan(&i, &inc, &bad, &size, &sum, &data) {
-		if i != want {
-			break // a gap
+	damaged := false
+	err := b.s.rowsAt(ctx, getChunks, level, []any{id[:], first, last}, max(1, readPage/b.chunk), func(it *gocql.Iter) bool {
+		if !it.Scan(&i, &inc, &bad, &size, &sum, &data) || i != want { // a gap
+			return false
 		}
-		if inc <= bad || int32(crc32.Checksum(data, castagnoli())) != sum {
-			_ = iter.Close()
-			return 0, errs.E(op, errs.Corrupt, errs.Block, id.String())
+		if damaged = inc <= bad || int32(crc32.Checksum(data, castagnoli())) != sum; damaged {
+			return false
 		}
-		skip := max(0, int(off)-i*b.chunk)
-		if skip < len(data) {
+		if skip := max(0, int(off)-i*b.chunk); skip < len(data) {
 			n += copy(dst[n:], data[skip:])
 		}
 		want++
 		data = nil
-	}
-	if err := iter.Close(); err != nil {
+		return true
+	})
+	if err != nil {
 		return 0, err
+	}
+	if damaged {
+		return 0, errs.E(op, errs.Corrupt, errs.Block, id.String())
 	}
 	if size < 0 { // no row at all: behind the end, or no such block
 		r, err := b.registers(ctx, id)

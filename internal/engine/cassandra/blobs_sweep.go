@@ -132,12 +132,14 @@ func (b *Blobs) sweepOne(ctx context.Context, now time.Time, grace time.Duration
 
 // sweepOrphan removes chunks that a writer left before it could set live. The newest incarnation among them is the mark.
 func (b *Blobs) sweepOrphan(ctx context.Context, id block.ID) (bool, error) {
-	iter := b.s.query(orphanChunks, id[:]).IterContext(ctx)
-	var inc, newest int64
-	for iter.Scan(&inc) {
+	newest := int64(0)
+	err := b.s.rows(ctx, orphanChunks, []any{id[:]}, 500, func(it *gocql.Iter) bool {
+		var inc int64
+		ok := it.Scan(&inc)
 		newest = max(newest, inc)
-	}
-	if err := iter.Close(); err != nil || newest == 0 {
+		return ok
+	})
+	if err != nil || newest == 0 {
 		return err == nil, err
 	}
 	if err := b.s.exec(ctx, setCondemned, newest, newest, id[:]); err != nil {
@@ -175,48 +177,103 @@ func (b *Blobs) referenced(ctx context.Context, st statement, id block.ID, lanes
 	return false, known, nil
 }
 
-var orphanChunks = statement{`SELECT inc FROM %k.chunk WHERE hash = ?`, sliceRead, gocql.LocalQuorum}
+var orphanChunks = statement{cql: `SELECT inc FROM %k.chunk WHERE hash = ?`, class: sliceRead, level: gocql.LocalQuorum}
 
 // Walk visits the stored blocks in the order of the ring; see blob.Store.
 func (b *Blobs) Walk(ctx context.Context, after *block.ID, fn func(blob.Info) bool) error {
-	const op = "cassandra.Blobs.Walk"
-	q := b.s.query(walkBlocksA)
-	if after != nil {
-		q = b.s.query(walkBlocks, after[:])
-	}
-	iter := q.PageSize(500).IterContext(ctx)
-	var r registers
-	for hash := []byte(nil); iter.Scan(&hash, &r.live, &r.cond, &r.bad, &r.size, &r.lanes); hash, r = nil, (registers{}) {
-		if !r.usable() {
-			continue
+	for {
+		st, args := walkBlocksA, []any{walkedAtOnce}
+		if after != nil {
+			st, args = walkBlocks, []any{after[:], walkedAtOnce}
 		}
-		held, known, err := b.referenced(ctx, anyReference, block.ID(hash), r.lanes)
+		page, last, err := b.walkPage(ctx, st, args)
 		if err != nil {
-			_ = iter.Close()
-			return fail(op, err)
+			return fail("cassandra.Blobs.Walk", err)
 		}
-		if !fn(blob.Info{ID: block.ID(hash), Stored: int64(r.size), Held: held || !known}) {
-			break
+		for _, i := range page {
+			if !fn(i) {
+				return nil
+			}
 		}
+		if last == nil {
+			return nil
+		}
+		after = last
 	}
-	return fail(op, iter.Close())
+}
+
+// walkedAtOnce is how many rows of a walk are read at once.
+const walkedAtOnce = 500
+
+// walkPage reads some blocks and leaves out those that are not usable. last is the last one read, nil at the end of the ring.
+func (b *Blobs) walkPage(ctx context.Context, st statement, args []any) (page []blob.Info, last *block.ID, err error) {
+	var states []registers
+	n := 0
+	err = b.s.rows(ctx, st, args, walkedAtOnce, func(it *gocql.Iter) bool {
+		var hash []byte
+		var r registers
+		if !it.Scan(&hash, &r.live, &r.cond, &r.bad, &r.size, &r.lanes) {
+			return false
+		}
+		n++
+		id := block.ID(hash)
+		last = &id
+		if r.usable() {
+			page, states = append(page, blob.Info{ID: id, Stored: int64(r.size)}), append(states, r)
+		}
+		return true
+	})
+	if n < walkedAtOnce {
+		last = nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	g, gctx := limited(ctx)
+	for i := range page {
+		g.Go(func() error {
+			held, known, err := b.referenced(gctx, anyReference, page[i].ID, states[i].lanes)
+			page[i].Held = held || !known
+			return err
+		})
+	}
+	return page, last, g.Wait()
 }
 
 // WalkHolders visits the holders in the order of the ring; see blob.Store.
 func (b *Blobs) WalkHolders(ctx context.Context, after block.Holder, fn func(block.Holder, naming.AccountID) bool) error {
-	q := b.s.query(walkHoldersAll)
-	if !after.IsZero() {
-		q = b.s.query(walkHolders, gocql.UUID(after))
+	type held struct {
+		holder  block.Holder
+		account naming.AccountID
 	}
-	iter := q.PageSize(500).IterContext(ctx)
-	var holder gocql.UUID
-	var account string
-	for iter.Scan(&holder, &account) {
-		if !fn(block.Holder(holder), naming.AccountID(account)) {
-			break
+	for {
+		st, args := walkHoldersAll, []any{walkedAtOnce}
+		if !after.IsZero() {
+			st, args = walkHolders, []any{gocql.UUID(after), walkedAtOnce}
 		}
+		var page []held
+		err := b.s.rows(ctx, st, args, walkedAtOnce, func(it *gocql.Iter) bool {
+			var holder gocql.UUID
+			var account string
+			ok := it.Scan(&holder, &account)
+			if ok {
+				page = append(page, held{block.Holder(holder), naming.AccountID(account)})
+			}
+			return ok
+		})
+		if err != nil {
+			return fail("cassandra.Blobs.WalkHolders", err)
+		}
+		for _, h := range page {
+			if !fn(h.holder, h.account) {
+				return nil
+			}
+		}
+		if len(page) < walkedAtOnce {
+			return nil
+		}
+		after = page[len(page)-1].holder
 	}
-	return fail("cassandra.Blobs.WalkHolders", iter.Close())
 }
 
 // Quarantine marks the present incarnation as damaged; see blob.Quarantiner.
@@ -239,11 +296,15 @@ func (b *Blobs) Quarantine(ctx context.Context, id block.ID) error {
 
 // Quarantined lists the damaged blocks; see blob.Quarantiner.
 func (b *Blobs) Quarantined(ctx context.Context) ([]block.ID, error) {
-	iter := b.s.query(listBad).PageSize(500).IterContext(ctx)
 	var out []block.ID
-	var inc int64
-	for hash := []byte(nil); iter.Scan(&hash, &inc); hash = nil {
-		out = append(out, block.ID(hash))
-	}
-	return out, fail("cassandra.Blobs.Quarantined", iter.Close())
+	err := b.s.rows(ctx, listBad, nil, 500, func(it *gocql.Iter) bool {
+		var hash []byte
+		var inc int64
+		ok := it.Scan(&hash, &inc)
+		if ok {
+			out = append(out, block.ID(hash))
+		}
+		return ok
+	})
+	return out, fail("cassandra.Blobs.Quarantined", err)
 }

@@ -33,19 +33,20 @@ func NewBuckets(s *Session, clock interface{ Now() time.Time }) *Buckets {
 var _ bucket.Store = (*Buckets)(nil)
 
 var (
-	getBucket     = statement{`SELECT account, container_name, container, claimed FROM %k.bucket WHERE name = ?`, pointRead, gocql.LocalQuorum}
-	claimBucket   = statement{`INSERT INTO %k.bucket (name, account, container_name, container, claimed) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS`, casWrite, gocql.LocalQuorum}
-	takeBucket    = statement{`UPDATE %k.bucket SET account = ?, container_name = ?, container = ?, claimed = ? WHERE name = ? IF container = ?`, casWrite, gocql.LocalQuorum}
-	releaseBucket = statement{`DELETE FROM %k.bucket WHERE name = ? IF container = ?`, casWrite, gocql.LocalQuorum}
+	getBucket     = statement{cql: `SELECT account, container_name, container, claimed FROM %k.bucket WHERE name = ?`, class: pointRead, level: gocql.LocalQuorum}
+	claimBucket   = statement{cql: `INSERT INTO %k.bucket (name, account, container_name, container, claimed) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS`, class: casWrite, level: gocql.LocalQuorum}
+	takeBucket    = statement{cql: `UPDATE %k.bucket SET account = ?, container_name = ?, container = ?, claimed = ? WHERE name = ? IF container = ?`, class: casWrite, level: gocql.LocalQuorum}
+	releaseBucket = statement{cql: `DELETE FROM %k.bucket WHERE name = ? IF container = ?`, class: casWrite, level: gocql.LocalQuorum}
 
-	getContainer    = statement{`SELECT container, bucket, region, created, config, revision, writer FROM %k.container WHERE account = ? AND name = ?`, pointRead, gocql.LocalQuorum}
-	addContainer    = statement{`INSERT INTO %k.container (account, name, container, bucket, region, created, config, revision, writer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS`, casWrite, gocql.LocalQuorum}
-	updateContainer = statement{`UPDATE %k.container SET config = ?, revision = ?, writer = ? WHERE account = ? AND name = ? IF container = ? AND revision = ?`, casWrite, gocql.LocalQuorum}
-	removeContainer = statement{`DELETE FROM %k.container WHERE account = ? AND name = ? IF container = ? AND revision = ?`, casWrite, gocql.LocalQuorum}
+	getContainer    = statement{cql: `SELECT container, bucket, region, created, config, revision, writer FROM %k.container WHERE account = ? AND name = ?`, class: pointRead, level: gocql.LocalQuorum}
+	addContainer    = statement{cql: `INSERT INTO %k.container (account, name, container, bucket, region, created, config, revision, writer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS`, class: casWrite, level: gocql.LocalQuorum}
+	updateContainer = statement{cql: `UPDATE %k.container SET config = ?, revision = ?, writer = ? WHERE account = ? AND name = ? IF container = ? AND revision = ?`, class: casWrite, level: gocql.LocalQuorum}
+	removeContainer = statement{cql: `DELETE FROM %k.container WHERE account = ? AND name = ? IF container = ? AND revision = ?`, class: casWrite, level: gocql.LocalQuorum}
 
-	addListed    = statement{`INSERT INTO %k.account_container (account, name, container) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	removeListed = statement{`DELETE FROM %k.account_container USING TIMESTAMP 2 WHERE account = ? AND name = ? AND container = ?`, plainWrite, gocql.LocalQuorum}
-	listListed   = statement{`SELECT name, container FROM %k.account_container WHERE account = ? AND name > ?`, sliceRead, gocql.LocalQuorum}
+	addListed    = statement{cql: `INSERT INTO %k.account_container (account, name, container) VALUES (?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum}
+	removeListed = statement{cql: `DELETE FROM %k.account_container USING TIMESTAMP 2 WHERE account = ? AND name = ? AND container = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	listListed   = statement{cql: `SELECT name, container FROM %k.account_container WHERE account = ? AND name > ? LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
+	listFurther  = statement{cql: `SELECT name, container FROM %k.account_container WHERE account = ? AND (name, container) > (?, ?) LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
 )
 
 // row is a container as stored, with who wrote it last.
@@ -298,21 +299,43 @@ func (b *Buckets) remove(ctx context.Context, c bucket.Container) (bool, error) 
 // Containers lists an account; see bucket.Store.
 func (b *Buckets) Containers(ctx context.Context, account naming.AccountID, after naming.ContainerName, fn func(bucket.Container) bool) error {
 	const op = "cassandra.Buckets.Containers"
-	iter := b.s.query(listListed, string(account), string(after)).PageSize(200).IterContext(ctx)
-	var name string
-	var id gocql.UUID
-	for iter.Scan(&name, &id) {
-		row, found, err := b.container(ctx, gocql.LocalQuorum, account, naming.ContainerName(name))
+	type listed struct {
+		name string
+		id   gocql.UUID
+	}
+	st, args := listListed, []any{string(account), string(after), listedAtOnce}
+	for {
+		var page []listed
+		err := b.s.rows(ctx, st, args, listedAtOnce, func(it *gocql.Iter) bool {
+			var l listed
+			ok := it.Scan(&l.name, &l.id)
+			if ok {
+				page = append(page, l)
+			}
+			return ok
+		})
 		if err != nil {
-			_ = iter.Close()
 			return fail(op, err)
 		}
-		if found && row.ID == naming.ContainerID(id) && !fn(row.Container) {
-			break
+		for _, l := range page {
+			row, found, err := b.container(ctx, gocql.LocalQuorum, account, naming.ContainerName(l.name))
+			if err != nil {
+				return fail(op, err)
+			}
+			if found && row.ID == naming.ContainerID(l.id) && !fn(row.Container) {
+				return nil
+			}
 		}
+		if len(page) < listedAtOnce {
+			return nil
+		}
+		last := page[len(page)-1] // a name may stand there for several containers, of which one is
+		st, args = listFurther, []any{string(account), last.name, last.id, listedAtOnce}
 	}
-	return fail(op, iter.Close())
 }
+
+// listedAtOnce is how many rows of an index are read at once.
+const listedAtOnce = 200
 
 // Close ends the session.
 func (b *Buckets) Close() error {

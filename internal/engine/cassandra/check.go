@@ -17,9 +17,9 @@ import (
 const clockSkewMost = time.Second
 
 var (
-	getVariant     = statement{`SELECT value FROM system_views.settings WHERE name = 'paxos_variant'`, pointRead, gocql.One}
-	getReplication = statement{`SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?`, pointRead, gocql.One}
-	getClock       = statement{`SELECT toTimestamp(now()) FROM system.local`, pointRead, gocql.One}
+	getVariant     = statement{cql: `SELECT value FROM system_views.settings WHERE name = 'paxos_variant'`, class: pointRead, level: gocql.One}
+	getReplication = statement{cql: `SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?`, class: pointRead, level: gocql.One}
+	getClock       = statement{cql: `SELECT toTimestamp(now()) FROM system.local`, class: pointRead, level: gocql.One}
 )
 
 // CheckCluster looks at what the stores rest on. It refuses (Conflict) a keyspace that has no replicas in the data centre named, and

@@ -29,10 +29,10 @@ type table struct {
 func recordTable(name string, thing errs.Thing) table {
 	return table{
 		thing: thing,
-		get:   statement{`SELECT rec, revision, writer FROM %k.` + name + ` WHERE id = ?`, pointRead, gocql.LocalQuorum},
-		add:   statement{`INSERT INTO %k.` + name + ` (id, rec, revision, writer) VALUES (?, ?, ?, ?) IF NOT EXISTS`, casWrite, gocql.LocalQuorum},
-		put:   statement{`UPDATE %k.` + name + ` SET rec = ?, revision = ?, writer = ? WHERE id = ? IF revision = ?`, casWrite, gocql.LocalQuorum},
-		del:   statement{`DELETE FROM %k.` + name + ` WHERE id = ? IF EXISTS`, casWrite, gocql.LocalQuorum},
+		get:   statement{cql: `SELECT rec, revision, writer FROM %k.` + name + ` WHERE id = ?`, class: pointRead, level: gocql.LocalQuorum},
+		add:   statement{cql: `INSERT INTO %k.` + name + ` (id, rec, revision, writer) VALUES (?, ?, ?, ?) IF NOT EXISTS`, class: casWrite, level: gocql.LocalQuorum},
+		put:   statement{cql: `UPDATE %k.` + name + ` SET rec = ?, revision = ?, writer = ? WHERE id = ? IF revision = ?`, class: casWrite, level: gocql.LocalQuorum},
+		del:   statement{cql: `DELETE FROM %k.` + name + ` WHERE id = ? IF EXISTS`, class: casWrite, level: gocql.LocalQuorum},
 	}
 }
 
@@ -41,12 +41,12 @@ var (
 	users      = recordTable("app_user", errs.User)
 	accessKeys = recordTable("access_key", errs.Key)
 
-	getCanonical = statement{`SELECT account FROM %k.canonical WHERE id = ?`, pointRead, gocql.LocalQuorum}
-	addCanonical = statement{`INSERT INTO %k.canonical (id, account) VALUES (?, ?) IF NOT EXISTS`, casWrite, gocql.LocalQuorum}
-	delCanonical = statement{`DELETE FROM %k.canonical WHERE id = ? IF account = ?`, casWrite, gocql.LocalQuorum}
+	getCanonical = statement{cql: `SELECT account FROM %k.canonical WHERE id = ?`, class: pointRead, level: gocql.LocalQuorum}
+	addCanonical = statement{cql: `INSERT INTO %k.canonical (id, account) VALUES (?, ?) IF NOT EXISTS`, class: casWrite, level: gocql.LocalQuorum}
+	delCanonical = statement{cql: `DELETE FROM %k.canonical WHERE id = ? IF account = ?`, class: casWrite, level: gocql.LocalQuorum}
 
-	addIndex  = statement{`INSERT INTO %k.listed (kind, owner, id) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	listIndex = statement{`SELECT id FROM %k.listed WHERE kind = ? AND owner = ? AND id > ?`, sliceRead, gocql.LocalQuorum}
+	addIndex  = statement{cql: `INSERT INTO %k.listed (kind, owner, id) VALUES (?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum}
+	listIndex = statement{cql: `SELECT id FROM %k.listed WHERE kind = ? AND owner = ? AND id > ? LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
 )
 
 // Kinds of index partitions.
@@ -166,22 +166,36 @@ func (k *Keys) index(ctx context.Context, rows ...[3]string) error {
 
 // walk reads an index and calls fn with each record that stands.
 func walk[T any](ctx context.Context, k *Keys, t table, kind, owner, after string, fn func(T) bool) error {
-	iter := k.s.query(listIndex, kind, owner, after).PageSize(200).IterContext(ctx)
-	var id string
-	for iter.Scan(&id) {
-		v, err := find[T](ctx, k, t, id)
-		if errs.Is(err, errs.NotFound) {
-			continue
-		}
+	for {
+		var page []string
+		err := k.s.rows(ctx, listIndex, []any{kind, owner, after, listedAtOnce}, listedAtOnce, func(it *gocql.Iter) bool {
+			var id string
+			ok := it.Scan(&id)
+			if ok {
+				page = append(page, id)
+			}
+			return ok
+		})
 		if err != nil {
-			_ = iter.Close()
-			return err
+			return fail("cassandra.Keys", err)
 		}
-		if !fn(v) {
-			break
+		for _, id := range page {
+			v, err := find[T](ctx, k, t, id)
+			if errs.Is(err, errs.NotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if !fn(v) {
+				return nil
+			}
 		}
+		if len(page) < listedAtOnce {
+			return nil
+		}
+		after = page[len(page)-1]
 	}
-	return fail("cassandra.Keys", iter.Close())
 }
 
 // Lookup finds an access key with its user and account; see key.Reader.

@@ -92,9 +92,9 @@ func pause(ctx context.Context, n int) error {
 }
 
 var (
-	getSeal = statement{`SELECT state FROM %k.seal WHERE container = ?`, pointRead, gocql.LocalQuorum}
-	addSeal = statement{`INSERT INTO %k.seal (container, state) VALUES (?, ?) IF NOT EXISTS`, casWrite, gocql.LocalQuorum}
-	putSeal = statement{`UPDATE %k.seal SET state = ? WHERE container = ? IF state = ?`, casWrite, gocql.LocalQuorum}
+	getSeal = statement{cql: `SELECT state FROM %k.seal WHERE container = ?`, class: pointRead, level: gocql.LocalQuorum}
+	addSeal = statement{cql: `INSERT INTO %k.seal (container, state) VALUES (?, ?) IF NOT EXISTS`, class: casWrite, level: gocql.LocalQuorum}
+	putSeal = statement{cql: `UPDATE %k.seal SET state = ? WHERE container = ? IF state = ?`, class: casWrite, level: gocql.LocalQuorum}
 )
 
 // States of a seal. A container without a row is open.

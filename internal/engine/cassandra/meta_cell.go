@@ -50,18 +50,18 @@ func (c *cell) generation() int64 {
 }
 
 var (
-	getCell   = statement{`SELECT gen, recent, head, nullseq, rows, seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? LIMIT 1`, pointRead, gocql.LocalQuorum}
-	getRow    = statement{`SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq = ?`, pointRead, gocql.LocalQuorum}
-	listRows  = statement{`SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq <= ?`, sliceRead, gocql.LocalQuorum}
-	firstRow  = statement{`SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq <= ? LIMIT 1`, sliceRead, gocql.LocalQuorum}
-	listParts = statement{`SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq > ? ORDER BY seq ASC`, sliceRead, gocql.LocalQuorum}
-	setCell   = statement{`UPDATE %k.cell SET gen = ?, recent = ?, head = ?, nullseq = ?, rows = ? WHERE container = ? AND name = ? AND upload = ? IF gen = ?`, casWrite, gocql.LocalQuorum}
-	putRow    = statement{`INSERT INTO %k.cell (rec, namer, container, name, upload, seq) VALUES (?, ?, ?, ?, ?, ?)`, casWrite, gocql.LocalQuorum}
-	dropRow   = statement{`DELETE FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq = ?`, casWrite, gocql.LocalQuorum}
-	raiseCell = statement{`UPDATE %k.cell SET gen = ? WHERE container = ? AND name = ? AND upload = ? IF gen = ?`, casWrite, gocql.LocalQuorum}
-	dropBelow = statement{`DELETE FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq < ?`, casWrite, gocql.LocalQuorum}
+	getCell   = statement{cql: `SELECT gen, recent, head, nullseq, rows, seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? LIMIT 1`, class: pointRead, level: gocql.LocalQuorum}
+	getRow    = statement{cql: `SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq = ?`, class: pointRead, level: gocql.LocalQuorum}
+	listRows  = statement{cql: `SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq <= ?`, class: sliceRead, level: gocql.LocalQuorum}
+	firstRow  = statement{cql: `SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq <= ? LIMIT 1`, class: sliceRead, level: gocql.LocalQuorum}
+	listParts = statement{cql: `SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq > ? ORDER BY seq ASC LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
+	setCell   = statement{cql: `UPDATE %k.cell SET gen = ?, recent = ?, head = ?, nullseq = ?, rows = ? WHERE container = ? AND name = ? AND upload = ? IF gen = ?`, class: casWrite, level: gocql.LocalQuorum}
+	putRow    = statement{cql: `INSERT INTO %k.cell (rec, namer, container, name, upload, seq) VALUES (?, ?, ?, ?, ?, ?)`, class: casWrite, level: gocql.LocalQuorum}
+	dropRow   = statement{cql: `DELETE FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq = ?`, class: casWrite, level: gocql.LocalQuorum}
+	raiseCell = statement{cql: `UPDATE %k.cell SET gen = ? WHERE container = ? AND name = ? AND upload = ? IF gen = ?`, class: casWrite, level: gocql.LocalQuorum}
+	dropBelow = statement{cql: `DELETE FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq < ?`, class: casWrite, level: gocql.LocalQuorum}
 	// Rows of a closed upload are never written again, so the greatest of timestamps hides them for good.
-	dropParts = statement{`DELETE FROM %k.cell USING TIMESTAMP 9007199254740991 WHERE container = ? AND name = ? AND upload = ? AND seq >= 0`, plainWrite, gocql.LocalQuorum}
+	dropParts = statement{cql: `DELETE FROM %k.cell USING TIMESTAMP 9007199254740991 WHERE container = ? AND name = ? AND upload = ? AND seq >= 0`, class: plainWrite, level: gocql.LocalQuorum}
 )
 
 func (m *Meta) cell(ctx context.Context, k cellKey, level gocql.Consistency) (*cell, error) {

@@ -18,15 +18,15 @@ import (
 // id: it announces a chunk and then looks whether the process was closed, where the closer first closes the process and then reads what was
 // announced; and it writes its row and then looks whether the chunk was closed, where the closer first closes the chunk and then reads the rows.
 var (
-	listProcesses = statement{`SELECT proc, beat, closed FROM %k.process WHERE one = 0`, sliceRead, gocql.LocalQuorum}
-	closeProcess  = statement{`UPDATE %k.process USING TIMESTAMP 1 SET closed = true WHERE one = 0 AND proc = ?`, plainWrite, gocql.LocalQuorum}
-	dropProcess   = statement{`DELETE FROM %k.process USING TIMESTAMP 9007199254740991 WHERE one = 0 AND proc = ?`, plainWrite, gocql.LocalQuorum}
-	listTouched   = statement{`SELECT owner FROM %k.touched WHERE proc = ? AND lane = ?`, sliceRead, gocql.LocalQuorum}
-	dropTouched   = statement{`DELETE FROM %k.touched USING TIMESTAMP 2 WHERE proc = ? AND lane = ?`, plainWrite, gocql.LocalQuorum}
+	listProcesses = statement{cql: `SELECT proc, beat, closed FROM %k.process WHERE one = 0`, class: sliceRead, level: gocql.LocalQuorum}
+	closeProcess  = statement{cql: `UPDATE %k.process USING TIMESTAMP 1 SET closed = true WHERE one = 0 AND proc = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	dropProcess   = statement{cql: `DELETE FROM %k.process USING TIMESTAMP 9007199254740991 WHERE one = 0 AND proc = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	listTouched   = statement{cql: `SELECT owner FROM %k.touched WHERE proc = ? AND lane = ?`, class: sliceRead, level: gocql.LocalQuorum}
+	dropTouched   = statement{cql: `DELETE FROM %k.touched USING TIMESTAMP 2 WHERE proc = ? AND lane = ?`, class: plainWrite, level: gocql.LocalQuorum}
 
-	getTotal  = statement{`SELECT total, rev, absorbed FROM %k.tally WHERE owner = ? LIMIT 1`, pointRead, gocql.LocalQuorum}
-	setTotal  = statement{`UPDATE %k.tally SET total = ?, rev = ?, absorbed = ? WHERE owner = ? IF rev = ?`, casWrite, gocql.LocalQuorum}
-	dropTally = statement{`DELETE FROM %k.tally USING TIMESTAMP 9007199254740991 WHERE owner = ? AND proc = ?`, plainWrite, gocql.LocalQuorum}
+	getTotal  = statement{cql: `SELECT total, rev, absorbed FROM %k.tally WHERE owner = ? LIMIT 1`, class: pointRead, level: gocql.LocalQuorum}
+	setTotal  = statement{cql: `UPDATE %k.tally SET total = ?, rev = ?, absorbed = ? WHERE owner = ? IF rev = ?`, class: casWrite, level: gocql.LocalQuorum}
+	dropTally = statement{cql: `DELETE FROM %k.tally USING TIMESTAMP 9007199254740991 WHERE owner = ? AND proc = ?`, class: plainWrite, level: gocql.LocalQuorum}
 )
 
 // closeSilent closes the processes that have not been heard of for a while.

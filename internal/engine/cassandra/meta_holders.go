@@ -15,12 +15,12 @@ import (
 // it. The zero id is no name: its row stands before all others, so that the state is found without reading over names that are gone. So naming and unnaming may be repeated. A holder without intent and names is dead; the index of the dead
 // is written before that and checked against the holder when it is read.
 var (
-	getHolderState = statement{`SELECT rev, intent, names, died, slot FROM %k.holder WHERE holder = ? LIMIT 1`, pointRead, gocql.LocalQuorum}
-	getNamer       = statement{`SELECT namer FROM %k.holder WHERE holder = ? AND namer = ?`, pointRead, gocql.LocalQuorum}
-	setHolderState = statement{`UPDATE %k.holder SET rev = ?, intent = ?, names = ?, died = ?, slot = ? WHERE holder = ? IF rev = ?`, casWrite, gocql.LocalQuorum}
-	addNamer       = statement{`INSERT INTO %k.holder (holder, namer) VALUES (?, ?)`, casWrite, gocql.LocalQuorum}
-	dropNamer      = statement{`DELETE FROM %k.holder WHERE holder = ? AND namer = ?`, casWrite, gocql.LocalQuorum}
-	dropHolderCell = statement{`UPDATE %k.holder SET rev = null, intent = null, names = null, died = null, slot = null WHERE holder = ? IF rev = ?`, casWrite, gocql.LocalQuorum}
+	getHolderState = statement{cql: `SELECT rev, intent, names, died, slot FROM %k.holder WHERE holder = ? LIMIT 1`, class: pointRead, level: gocql.LocalQuorum}
+	getNamer       = statement{cql: `SELECT namer FROM %k.holder WHERE holder = ? AND namer = ?`, class: pointRead, level: gocql.LocalQuorum}
+	setHolderState = statement{cql: `UPDATE %k.holder SET rev = ?, intent = ?, names = ?, died = ?, slot = ? WHERE holder = ? IF rev = ?`, class: casWrite, level: gocql.LocalQuorum}
+	addNamer       = statement{cql: `INSERT INTO %k.holder (holder, namer) VALUES (?, ?)`, class: casWrite, level: gocql.LocalQuorum}
+	dropNamer      = statement{cql: `DELETE FROM %k.holder WHERE holder = ? AND namer = ?`, class: casWrite, level: gocql.LocalQuorum}
+	dropHolderCell = statement{cql: `UPDATE %k.holder SET rev = null, intent = null, names = null, died = null, slot = null WHERE holder = ? IF rev = ?`, class: casWrite, level: gocql.LocalQuorum}
 )
 
 // life is the state of a holder.

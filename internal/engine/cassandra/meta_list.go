@@ -26,24 +26,24 @@ import (
 //   - a reader reads moved with or after its page; when it is set, it asks the map, serially. While that still names the shard, every
 //     writer writes to it, and the page is good.
 var (
-	putEntry  = statement{`INSERT INTO %k.entry (shard, key, rec) VALUES (?, ?, ?) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
-	dropEntry = statement{`DELETE FROM %k.entry USING TIMESTAMP ? WHERE shard = ? AND key = ?`, plainWrite, gocql.LocalQuorum}
-	getMoved  = statement{`SELECT moved FROM %k.entry WHERE shard = ? LIMIT 1`, pointRead, gocql.LocalQuorum}
-	setMoved  = statement{`UPDATE %k.entry USING TIMESTAMP 1 SET moved = true WHERE shard = ?`, plainWrite, gocql.LocalQuorum}
+	putEntry  = statement{cql: `INSERT INTO %k.entry (shard, key, rec) VALUES (?, ?, ?) USING TIMESTAMP ?`, class: plainWrite, level: gocql.LocalQuorum}
+	dropEntry = statement{cql: `DELETE FROM %k.entry USING TIMESTAMP ? WHERE shard = ? AND key = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	getMoved  = statement{cql: `SELECT moved FROM %k.entry WHERE shard = ? LIMIT 1`, class: pointRead, level: gocql.LocalQuorum}
+	setMoved  = statement{cql: `UPDATE %k.entry USING TIMESTAMP 1 SET moved = true WHERE shard = ?`, class: plainWrite, level: gocql.LocalQuorum}
 	// The names of a shard's rows stay below the greatest of timestamps for good: it is never used again.
-	clearShard = statement{`DELETE FROM %k.entry USING TIMESTAMP 9007199254740991 WHERE shard = ? AND key >= ?`, plainWrite, gocql.LocalQuorum}
+	clearShard = statement{cql: `DELETE FROM %k.entry USING TIMESTAMP 9007199254740991 WHERE shard = ? AND key >= ?`, class: plainWrite, level: gocql.LocalQuorum}
 
-	listEntries = statement{`SELECT moved, key, rec FROM %k.entry WHERE shard = ? AND key >= ? LIMIT ?`, sliceRead, gocql.LocalQuorum}
-	listBetween = statement{`SELECT moved, key, rec FROM %k.entry WHERE shard = ? AND key >= ? AND key < ? LIMIT ?`, sliceRead, gocql.LocalQuorum}
-	listTimes   = statement{`SELECT key, rec, WRITETIME(rec) FROM %k.entry WHERE shard = ? AND key >= ? LIMIT ?`, sliceRead, gocql.LocalQuorum}
-	listSome    = statement{`SELECT key, rec, WRITETIME(rec) FROM %k.entry WHERE shard = ? AND key >= ? AND key < ? LIMIT ?`, sliceRead, gocql.LocalQuorum}
+	listEntries = statement{cql: `SELECT moved, key, rec FROM %k.entry WHERE shard = ? AND key >= ? LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
+	listBetween = statement{cql: `SELECT moved, key, rec FROM %k.entry WHERE shard = ? AND key >= ? AND key < ? LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
+	listTimes   = statement{cql: `SELECT key, rec, WRITETIME(rec) FROM %k.entry WHERE shard = ? AND key >= ? LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
+	listSome    = statement{cql: `SELECT key, rec, WRITETIME(rec) FROM %k.entry WHERE shard = ? AND key >= ? AND key < ? LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
 
-	findShard = statement{`SELECT lo, id, into_shards FROM %k.shard WHERE list = ? AND lo <= ? ORDER BY lo DESC LIMIT 1`, sliceRead, gocql.LocalQuorum}
-	nextShard = statement{`SELECT lo FROM %k.shard WHERE list = ? AND lo > ? LIMIT 1`, sliceRead, gocql.LocalQuorum}
-	addShard  = statement{`INSERT INTO %k.shard (list, lo, id, into_shards) VALUES (?, ?, ?, ?) IF NOT EXISTS`, casWrite, gocql.LocalQuorum}
-	planShard = statement{`UPDATE %k.shard SET into_shards = ? WHERE list = ? AND lo = ? IF id = ? AND into_shards = null`, casWrite, gocql.LocalQuorum}
-	swapShard = statement{`UPDATE %k.shard SET id = ?, into_shards = null WHERE list = ? AND lo = ? IF id = ?`, casWrite, gocql.LocalQuorum}
-	newShard  = statement{`INSERT INTO %k.shard (list, lo, id) VALUES (?, ?, ?)`, casWrite, gocql.LocalQuorum}
+	findShard = statement{cql: `SELECT lo, id, into_shards FROM %k.shard WHERE list = ? AND lo <= ? ORDER BY lo DESC LIMIT 1`, class: sliceRead, level: gocql.LocalQuorum}
+	nextShard = statement{cql: `SELECT lo FROM %k.shard WHERE list = ? AND lo > ? LIMIT 1`, class: sliceRead, level: gocql.LocalQuorum}
+	addShard  = statement{cql: `INSERT INTO %k.shard (list, lo, id, into_shards) VALUES (?, ?, ?, ?) IF NOT EXISTS`, class: casWrite, level: gocql.LocalQuorum}
+	planShard = statement{cql: `UPDATE %k.shard SET into_shards = ? WHERE list = ? AND lo = ? IF id = ? AND into_shards = null`, class: casWrite, level: gocql.LocalQuorum}
+	swapShard = statement{cql: `UPDATE %k.shard SET id = ?, into_shards = null WHERE list = ? AND lo = ? IF id = ?`, class: casWrite, level: gocql.LocalQuorum}
+	newShard  = statement{cql: `INSERT INTO %k.shard (list, lo, id) VALUES (?, ?, ?)`, class: casWrite, level: gocql.LocalQuorum}
 )
 
 // listID names a sorted list.

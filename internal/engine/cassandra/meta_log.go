@@ -26,26 +26,26 @@ import (
 //
 // A process that is gone is closed by another: see close.
 var (
-	addLog    = statement{`INSERT INTO %k.log (owner, proc, chunk, name, upload, id, rec) VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	takeLog   = statement{`UPDATE %k.log USING TIMESTAMP 2 SET taken = true WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, plainWrite, gocql.LocalQuorum}
-	endLog    = statement{`UPDATE %k.log USING TIMESTAMP 2 SET done = true, delta = ? WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, plainWrite, gocql.LocalQuorum}
-	giveUpLog = statement{`UPDATE %k.log USING TIMESTAMP 2 SET done = true WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, plainWrite, gocql.LocalQuorum}
-	setDelta  = statement{`UPDATE %k.log USING TIMESTAMP 2 SET delta = ? WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, plainWrite, gocql.LocalQuorum}
-	reserve   = statement{`UPDATE %k.log USING TIMESTAMP ? SET reserved = ? WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, plainWrite, gocql.LocalQuorum}
-	getLog    = statement{`SELECT closed, rec, taken, done FROM %k.log WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, pointRead, gocql.LocalQuorum}
-	readChunk = statement{`SELECT name, upload, id, rec, taken, done, delta, reserved FROM %k.log WHERE owner = ? AND proc = ? AND chunk = ? AND name >= ?`, sliceRead, gocql.LocalQuorum}
-	closeLog  = statement{`UPDATE %k.log USING TIMESTAMP 1 SET closed = true WHERE owner = ? AND proc = ? AND chunk = ?`, plainWrite, gocql.LocalQuorum}
-	dropChunk = statement{`DELETE FROM %k.log USING TIMESTAMP 3 WHERE owner = ? AND proc = ? AND chunk = ?`, plainWrite, gocql.LocalQuorum}
+	addLog    = statement{cql: `INSERT INTO %k.log (owner, proc, chunk, name, upload, id, rec) VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum}
+	takeLog   = statement{cql: `UPDATE %k.log USING TIMESTAMP 2 SET taken = true WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	endLog    = statement{cql: `UPDATE %k.log USING TIMESTAMP 2 SET done = true, delta = ? WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	giveUpLog = statement{cql: `UPDATE %k.log USING TIMESTAMP 2 SET done = true WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	setDelta  = statement{cql: `UPDATE %k.log USING TIMESTAMP 2 SET delta = ? WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	reserve   = statement{cql: `UPDATE %k.log USING TIMESTAMP ? SET reserved = ? WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	getLog    = statement{cql: `SELECT closed, rec, taken, done FROM %k.log WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: pointRead, level: gocql.LocalQuorum}
+	readChunk = statement{cql: `SELECT name, upload, id, rec, taken, done, delta, reserved FROM %k.log WHERE owner = ? AND proc = ? AND chunk = ? AND name >= ?`, class: sliceRead, level: gocql.LocalQuorum}
+	closeLog  = statement{cql: `UPDATE %k.log USING TIMESTAMP 1 SET closed = true WHERE owner = ? AND proc = ? AND chunk = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	dropChunk = statement{cql: `DELETE FROM %k.log USING TIMESTAMP 3 WHERE owner = ? AND proc = ? AND chunk = ?`, class: plainWrite, level: gocql.LocalQuorum}
 	// closed stays: a process that comes to life again must find it.
-	clearChunk = statement{`DELETE FROM %k.log USING TIMESTAMP 3 WHERE owner = ? AND proc = ? AND chunk = ? AND name >= ?`, plainWrite, gocql.LocalQuorum}
+	clearChunk = statement{cql: `DELETE FROM %k.log USING TIMESTAMP 3 WHERE owner = ? AND proc = ? AND chunk = ? AND name >= ?`, class: plainWrite, level: gocql.LocalQuorum}
 
-	openChunk = statement{`INSERT INTO %k.tally (owner, proc, latest) VALUES (?, ?, ?) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
-	setFolded = statement{`INSERT INTO %k.tally (owner, proc, folded, sum) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
-	getTally  = statement{`SELECT latest, folded, sum FROM %k.tally WHERE owner = ? AND proc = ?`, pointRead, gocql.LocalQuorum}
+	openChunk = statement{cql: `INSERT INTO %k.tally (owner, proc, latest) VALUES (?, ?, ?) USING TIMESTAMP ?`, class: plainWrite, level: gocql.LocalQuorum}
+	setFolded = statement{cql: `INSERT INTO %k.tally (owner, proc, folded, sum) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`, class: plainWrite, level: gocql.LocalQuorum}
+	getTally  = statement{cql: `SELECT latest, folded, sum FROM %k.tally WHERE owner = ? AND proc = ?`, class: pointRead, level: gocql.LocalQuorum}
 
-	addTouched = statement{`INSERT INTO %k.touched (proc, lane, owner) VALUES (?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	beat       = statement{`INSERT INTO %k.process (one, proc, beat) VALUES (0, ?, ?) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
-	getProcess = statement{`SELECT closed FROM %k.process WHERE one = 0 AND proc = ?`, pointRead, gocql.LocalQuorum}
+	addTouched = statement{cql: `INSERT INTO %k.touched (proc, lane, owner) VALUES (?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum}
+	beat       = statement{cql: `INSERT INTO %k.process (one, proc, beat) VALUES (0, ?, ?) USING TIMESTAMP ?`, class: plainWrite, level: gocql.LocalQuorum}
+	getProcess = statement{cql: `SELECT closed FROM %k.process WHERE one = 0 AND proc = ?`, class: pointRead, level: gocql.LocalQuorum}
 )
 
 // Bounds of the log.

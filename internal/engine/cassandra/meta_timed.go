@@ -15,14 +15,14 @@ import (
 // and the list of eras is a third. A row is written first, its slot after it, and its era after that, so that one which is found empty and taken off the list
 // cannot hide a row that is acknowledged.
 var (
-	addTimed  = statement{`INSERT INTO %k.timed (kind, slot, at, id, val) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP 1`, plainWrite, gocql.LocalQuorum}
-	dropTimed = statement{`DELETE FROM %k.timed USING TIMESTAMP 2 WHERE kind = ? AND slot = ? AND at = ? AND id = ?`, plainWrite, gocql.LocalQuorum}
-	listTimed = statement{`SELECT at, id, val FROM %k.timed WHERE kind = ? AND slot = ? AND (at, id) >= (?, ?) AND (at) <= (?) LIMIT ?`, sliceRead, gocql.LocalQuorum}
+	addTimed  = statement{cql: `INSERT INTO %k.timed (kind, slot, at, id, val) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum}
+	dropTimed = statement{cql: `DELETE FROM %k.timed USING TIMESTAMP 2 WHERE kind = ? AND slot = ? AND at = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	listTimed = statement{cql: `SELECT at, id, val FROM %k.timed WHERE kind = ? AND slot = ? AND (at, id) >= (?, ?) AND (at) <= (?) LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
 	// listMoments ends at an id.
-	listMoments = statement{`SELECT at, id, val FROM %k.timed WHERE kind = ? AND slot = ? AND (at, id) >= (?, ?) AND (at, id) <= (?, ?) LIMIT ?`, sliceRead, gocql.LocalQuorum}
-	addSlot     = statement{`INSERT INTO %k.slot (kind, slot) VALUES (?, ?) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
-	dropSlot    = statement{`DELETE FROM %k.slot USING TIMESTAMP ? WHERE kind = ? AND slot = ?`, plainWrite, gocql.LocalQuorum}
-	listSlots   = statement{`SELECT slot FROM %k.slot WHERE kind = ? AND slot >= ? AND slot <= ?`, sliceRead, gocql.LocalQuorum}
+	listMoments = statement{cql: `SELECT at, id, val FROM %k.timed WHERE kind = ? AND slot = ? AND (at, id) >= (?, ?) AND (at, id) <= (?, ?) LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
+	addSlot     = statement{cql: `INSERT INTO %k.slot (kind, slot) VALUES (?, ?) USING TIMESTAMP ?`, class: plainWrite, level: gocql.LocalQuorum}
+	dropSlot    = statement{cql: `DELETE FROM %k.slot USING TIMESTAMP ? WHERE kind = ? AND slot = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	listSlots   = statement{cql: `SELECT slot FROM %k.slot WHERE kind = ? AND slot >= ? AND slot <= ?`, class: sliceRead, level: gocql.LocalQuorum}
 )
 
 // Kinds of indexes by time. That of a container's changes has the container behind it.

@@ -199,30 +199,28 @@ func (h *head) over(c *cell, s upState) (*mutation, error) {
 
 // dropPartsOf takes away the names that the parts of a finished upload gave, and the parts.
 func (m *Meta) dropPartsOf(ctx context.Context, k cellKey) error {
-	var rows []row
-	err := m.s.rows(ctx, listParts, append(k.args(), int64(-1)), 500, func(it *gocql.Iter) bool {
-		var r row
-		ok := it.Scan(&r.seq, &r.rec, &r.namer)
-		if ok {
-			rows = append(rows, r)
+	for after := int64(-1); ; {
+		rows, err := m.partRows(ctx, k, after)
+		if err != nil {
+			return err
 		}
-		return ok
-	})
-	if err != nil {
-		return err
-	}
-	g, gctx := limited(ctx)
-	for _, r := range rows {
-		g.Go(func() error {
-			p, err := meta.ParsePart(r.rec)
-			if err != nil {
-				return err
-			}
-			return m.unname(gctx, p.Content.Holder, r.namer, zeroDeath(), nil)
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return err
+		g, gctx := limited(ctx)
+		for _, r := range rows {
+			after = r.seq
+			g.Go(func() error {
+				p, err := meta.ParsePart(r.rec)
+				if err != nil {
+					return err
+				}
+				return m.unname(gctx, p.Content.Holder, r.namer, zeroDeath(), nil)
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		if len(rows) < partsAtOnce {
+			break
+		}
 	}
 	if err := m.s.exec(ctx, dropParts, k.args()...); err != nil {
 		return err
@@ -316,19 +314,41 @@ func (m *Meta) Parts(ctx context.Context, k meta.UploadKey, after int, fn func(m
 	if _, err := m.open(ctx, op, k); err != nil {
 		return err
 	}
-	iter := m.s.query(listParts, append(cellOf(k).args(), int64(after))...).PageSize(200).IterContext(ctx)
-	var err error
-	more := true
-	for r := (row{}); more && err == nil && iter.Scan(&r.seq, &r.rec, &r.namer); r = (row{}) {
-		var p meta.Part
-		if p, err = meta.ParsePart(r.rec); err == nil {
-			more = fn(p)
+	for {
+		rows, err := m.partRows(ctx, cellOf(k), int64(after))
+		if err != nil {
+			return fail(op, err)
+		}
+		for _, r := range rows {
+			p, err := meta.ParsePart(r.rec)
+			if err != nil {
+				return fail(op, err)
+			}
+			if !fn(p) {
+				return nil
+			}
+			after = p.Number
+		}
+		if len(rows) < partsAtOnce {
+			return nil
 		}
 	}
-	if cerr := iter.Close(); err == nil {
-		err = cerr
-	}
-	return fail(op, err)
+}
+
+// partsAtOnce is how many parts are read at once.
+const partsAtOnce = 200
+
+// partRows reads parts behind a number.
+func (m *Meta) partRows(ctx context.Context, k cellKey, after int64) (rows []row, err error) {
+	err = m.s.rows(ctx, listParts, append(k.args(), after, partsAtOnce), partsAtOnce, func(it *gocql.Iter) bool {
+		var r row
+		ok := it.Scan(&r.seq, &r.rec, &r.namer)
+		if ok {
+			rows = append(rows, r)
+		}
+		return ok
+	})
+	return rows, err
 }
 
 // Pending lists the open uploads of a container; see meta.Uploads.

@@ -14,7 +14,7 @@ import (
 
 // A change under a quota first reserves what it is going to add, in its rows of the log, and then looks: of two that together pass the
 // limit at least one sees the other. What the change really added takes the reservation's place when it has come to its end.
-var readTally = statement{`SELECT total, rev, absorbed, proc, latest, folded, sum FROM %k.tally WHERE owner = ?`, sliceRead, gocql.LocalQuorum}
+var readTally = statement{cql: `SELECT total, rev, absorbed, proc, latest, folded, sum FROM %k.tally WHERE owner = ?`, class: sliceRead, level: gocql.LocalQuorum}
 
 func ownerOfAccount(id naming.AccountID) string     { return "a:" + string(id) }
 func ownerOfContainer(id naming.ContainerID) string { return "c:" + id.String() }

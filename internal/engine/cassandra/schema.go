@@ -148,8 +148,8 @@ func SchemaVersion(ctx context.Context, s *Session, sc Schema) (int, error) {
 }
 
 var (
-	getVersion = statement{`SELECT version FROM %k.schema_version WHERE store = ?`, pointRead, gocql.LocalQuorum}
-	setVersion = statement{`INSERT INTO %k.schema_version (store, version, changed) VALUES (?, ?, toTimestamp(now())) USING TIMESTAMP ?`, plainWrite, gocql.LocalQuorum}
+	getVersion = statement{cql: `SELECT version FROM %k.schema_version WHERE store = ?`, class: pointRead, level: gocql.LocalQuorum}
+	setVersion = statement{cql: `INSERT INTO %k.schema_version (store, version, changed) VALUES (?, ?, toTimestamp(now())) USING TIMESTAMP ?`, class: plainWrite, level: gocql.LocalQuorum}
 )
 
 func newer(op string, sc Schema, have int) error {

@@ -29,7 +29,12 @@ type Config struct {
 	LocalOnly bool
 	Timeout   time.Duration // of one statement: 3 s
 	Speculate time.Duration // a second try at another host after this: 150 ms; negative: never
-	Log       *slog.Logger
+	// Requests and Bytes bound what is under way to the cluster at once; further requests wait a little, and then fail with Busy.
+	Requests int           // 512
+	Bytes    int64         // 64 MiB
+	Wait     time.Duration // how long they wait: 2 s
+	Clock    clock.Clock   // of the breakers; nil: the system's
+	Log      *slog.Logger
 }
 
 // Session is a connection to one store's cluster.
@@ -39,7 +44,10 @@ type Session struct {
 	spec     gocql.SpeculativeExecutionPolicy
 	serial   gocql.Consistency // of lightweight transactions inside a home region
 	timeout  time.Duration
+	gate     *gate
 	log      *slog.Logger // may be nil
+	// hook stands between the engine and the driver in tests: it is given the statements and what sends them.
+	hook func(sts []statement, send func() error) error
 }
 
 // Connect opens the session. It does not look at the schema; see CheckSchema. Errors: Busy when no host answers,
@@ -50,6 +58,7 @@ func Connect(c Config) (*Session, error) {
 		return nil, errs.E(op, errs.Invalid, errs.Store, c.Keyspace).
 			Because(errs.BadState, "name at least one host, and a keyspace of lower-case letters, digits and '_'")
 	}
+	c.Speculate = orDefault(c.Speculate, 150*time.Millisecond)
 	cluster := gocql.NewCluster(c.Hosts...)
 	cluster.ProtoVersion = 5
 	cluster.Port = orDefault(c.Port, 9042)
@@ -71,17 +80,23 @@ func Connect(c Config) (*Session, error) {
 	if c.Datacenter != "" {
 		near = gocql.DCAwareRoundRobinPolicy(c.Datacenter)
 	}
-	cluster.PoolConfig.HostSelectionPolicy = roundTwice{gocql.TokenAwareHostPolicy(near, gocql.ShuffleReplicas())}
+	guard := &breakers{clock: c.Clock, slow: c.Speculate, log: c.Log}
+	if guard.clock == nil {
+		guard.clock = clock.System{}
+	}
+	cluster.QueryObserver, cluster.BatchObserver = guard, guard
+	cluster.PoolConfig.HostSelectionPolicy = roundTwice{guarded{gocql.TokenAwareHostPolicy(near, gocql.ShuffleReplicas()), guard}}
 	session, err := cluster.CreateSession()
 	if err != nil {
 		return nil, errs.Wrap(op, errs.Busy, err)
 	}
 	s := &Session{cql: session, keyspace: c.Keyspace, serial: gocql.Serial, timeout: cluster.Timeout, log: c.Log}
+	s.gate = newGate(orDefault(c.Requests, 512), orDefault(c.Bytes, 64<<20), orDefault(c.Wait, 2*time.Second))
 	if c.LocalOnly {
 		s.serial = gocql.LocalSerial
 	}
-	if delay := orDefault(c.Speculate, 150*time.Millisecond); delay > 0 {
-		s.spec = &gocql.SimpleSpeculativeExecution{NumAttempts: 1, TimeoutDelay: delay}
+	if c.Speculate > 0 {
+		s.spec = &gocql.SimpleSpeculativeExecution{NumAttempts: 1, TimeoutDelay: c.Speculate}
 	}
 	return s, nil
 }
@@ -123,7 +138,11 @@ type statement struct {
 	cql   string
 	class class
 	level gocql.Consistency // of reads and plain writes; commit level of casWrite
+	bulk  bool              // reads pages of readPage bytes
 }
+
+// readPage is about how much payload is read at once.
+const readPage = 2 << 20
 
 func (st statement) text(s *Session) string { return strings.ReplaceAll(st.cql, "%k", s.keyspace) }
 
@@ -142,15 +161,20 @@ func (s *Session) query(st statement, args ...any) *gocql.Query {
 
 // exec runs a plain write.
 func (s *Session) exec(ctx context.Context, st statement, args ...any) error {
-	return s.insist(ctx, func() error { return s.query(st, args...).ExecContext(ctx) })
+	return s.send(ctx, []step{{st, args}}, func(ctx context.Context) error { return s.query(st, args...).ExecContext(ctx) })
 }
 
-// insist repeats a statement that never left: while a session's pools fill, or every host has just been marked down, the driver
-// has no connection to give. The waits add up to about 1.5 s.
-func (s *Session) insist(ctx context.Context, run func() error) error {
+// send sends statements when there is room for them. A statement that never left is sent again: while a session's pools fill, or every host has just been
+// marked down, the driver has no connection to give. The waits add up to about 1.5 s.
+func (s *Session) send(ctx context.Context, steps []step, run func(context.Context) error) error {
+	size := weigh(steps)
+	if err := s.gate.enter(ctx, size); err != nil {
+		return err
+	}
+	defer s.gate.leave(size)
 	wait := 50 * time.Millisecond
 	for {
-		err := run()
+		err := s.try(ctx, steps, run)
 		if !errors.Is(err, gocql.ErrNoConnections) || wait > time.Second {
 			return err
 		}
@@ -161,21 +185,52 @@ func (s *Session) insist(ctx context.Context, run func() error) error {
 	}
 }
 
-// one reads one row into dest; found is false when there is none.
-func (s *Session) one(ctx context.Context, st statement, args []any, dest ...any) (found bool, err error) {
-	err = s.insist(ctx, func() error { return s.query(st, args...).ScanContext(ctx, dest...) })
-	if errors.Is(err, gocql.ErrNotFound) {
-		return false, nil
+func (s *Session) try(ctx context.Context, steps []step, run func(context.Context) error) error {
+	if s.hook == nil {
+		return run(ctx)
 	}
-	return err == nil, err
+	sts := make([]statement, 0, len(steps))
+	for _, st := range steps {
+		sts = append(sts, st.st)
+	}
+	return s.hook(sts, func() error { return run(ctx) })
 }
 
-// rows calls scan until it reports false, over the rows of a read of one partition; a first page that could not be asked for is
-// asked for again.
+// weigh is about how much memory statements take while they are under way.
+func weigh(steps []step) int64 {
+	size := int64(0)
+	for _, st := range steps {
+		size += 1 << 10
+		if st.st.class == sliceRead || st.st.class == ringScan {
+			size += 64 << 10
+		}
+		if st.st.bulk {
+			size += readPage
+		}
+		for _, a := range st.args {
+			if raw, ok := a.([]byte); ok {
+				size += int64(len(raw))
+			}
+		}
+	}
+	return size
+}
+
+// one reads one row into dest; found is false when there is none.
+func (s *Session) one(ctx context.Context, st statement, args []any, dest ...any) (found bool, err error) {
+	return s.serially(ctx, st, st.level, args, dest...)
+}
+
+// rows calls scan until it reports false, over the rows of a read of one partition, which come in pages; scan must not call the store. A first
+// page that could not be asked for is asked for again.
 func (s *Session) rows(ctx context.Context, st statement, args []any, page int, scan func(*gocql.Iter) bool) error {
+	return s.rowsAt(ctx, st, st.level, args, page, scan)
+}
+
+func (s *Session) rowsAt(ctx context.Context, st statement, level gocql.Consistency, args []any, page int, scan func(*gocql.Iter) bool) error {
 	var late error
-	err := s.insist(ctx, func() error {
-		iter := s.query(st, args...).PageSize(page).IterContext(ctx)
+	err := s.send(ctx, []step{{st, args}}, func(ctx context.Context) error {
+		iter := s.query(st, args...).Consistency(level).PageSize(page).IterContext(ctx)
 		started := false
 		for scan(iter) {
 			started = true
@@ -206,7 +261,7 @@ func (s *Session) casBatch(ctx context.Context, level gocql.Consistency, steps .
 		b = b.Query(st.st.text(s), st.args...)
 	}
 	var applied bool
-	err := s.insist(ctx, func() error {
+	err := s.send(ctx, steps, func(ctx context.Context) error {
 		ok, iter, err := b.MapExecCASContext(ctx, map[string]any{})
 		applied = ok
 		if iter != nil {
@@ -228,13 +283,18 @@ func (s *Session) together(ctx context.Context, steps ...step) error {
 	for i := range b.Entries {
 		b.Entries[i].Idempotent = true
 	}
-	return s.insist(ctx, func() error { return b.ExecContext(ctx) })
+	return s.send(ctx, steps, b.ExecContext)
 }
 
-// serially reads one row at serial consistency: it finishes or fences a lightweight transaction in flight first.
+// serially reads one row at a consistency. A serial one finishes or fences a lightweight transaction in flight first, and is not asked of two
+// hosts at once.
 func (s *Session) serially(ctx context.Context, st statement, level gocql.Consistency, args []any, dest ...any) (found bool, err error) {
-	err = s.insist(ctx, func() error {
-		return s.cql.Query(st.text(s), args...).Consistency(level).Idempotent(true).ScanContext(ctx, dest...)
+	err = s.send(ctx, []step{{st, args}}, func(ctx context.Context) error {
+		q := s.query(st, args...).Consistency(level)
+		if level == gocql.Serial || level == gocql.LocalSerial {
+			q = q.SetSpeculativeExecutionPolicy(gocql.NonSpeculativeExecution{})
+		}
+		return q.ScanContext(ctx, dest...)
 	})
 	if errors.Is(err, gocql.ErrNotFound) {
 		return false, nil
@@ -250,7 +310,7 @@ func (s *Session) cas(ctx context.Context, st statement, level gocql.Consistency
 		q = q.SerialConsistency(level)
 	}
 	var applied bool
-	err := s.insist(ctx, func() (err error) {
+	err := s.send(ctx, []step{{st, args}}, func(ctx context.Context) (err error) {
 		applied, err = q.MapScanCASContext(ctx, map[string]any{})
 		return err
 	})
@@ -265,46 +325,4 @@ func (s *Session) cas(ctx context.Context, st statement, level gocql.Consistency
 		return false, errs.Wrap("cassandra.cas", errs.Ambiguous, err)
 	}
 	return applied, nil
-}
-
-// roundTwice offers the hosts of a policy twice. A second, speculative try takes its host from the same round as the first; on a cluster
-// with as many hosts as tries it finds none left, and the driver gives that as the answer although the first is still under way.
-type roundTwice struct{ gocql.HostSelectionPolicy }
-
-func (p roundTwice) Pick(q gocql.ExecutableStatement) gocql.NextHost {
-	next, again := p.HostSelectionPolicy.Pick(q), true
-	return func() gocql.SelectedHost {
-		h := next()
-		if h == nil && again {
-			next, again = p.HostSelectionPolicy.Pick(q), false
-			h = next()
-		}
-		return h
-	}
-}
-
-// noRetry keeps the driver from sending a lightweight transaction twice: its outcome is settled, not repeated.
-type noRetry struct{}
-
-func (noRetry) Attempt(gocql.RetryableQuery) bool  { return false }
-func (noRetry) GetRetryType(error) gocql.RetryType { return gocql.Rethrow }
-
-// quietLogger passes the driver's warnings on to the service's log.
-type quietLogger struct{ log *slog.Logger }
-
-func (q quietLogger) Error(msg string, fields ...gocql.LogField)   { q.pass(msg, fields) }
-func (q quietLogger) Warning(msg string, fields ...gocql.LogField) { q.pass(msg, fields) }
-func (q quietLogger) Info(string, ...gocql.LogField)               {}
-func (q quietLogger) Debug(string, ...gocql.LogField)              {}
-
-func (q quietLogger) pass(msg string, fields []gocql.LogField) {
-	if q.log == nil {
-		return
-	}
-	attrs := make([]any, 0, len(fields)+1)
-	attrs = append(attrs, slog.String("driver", msg))
-	for _, f := range fields {
-		attrs = append(attrs, slog.String(f.Name, f.Value.String()))
-	}
-	q.log.Warn("cassandra", attrs...)
 }
