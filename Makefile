@@ -1,6 +1,6 @@
 # "make help" says what there is. The test command is test/run; CI calls .ci/run.
 
-.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash stops meta linear listings s3-tests swift-tests bench
+.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash stops meta linear listings s3-tests swift-tests test-cluster cluster-faults cluster-reclaim bench
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -57,6 +57,15 @@ s3-tests: ## ceph/s3-tests by group: make s3-tests S3TESTS=checkout; COMPAT="fla
 
 swift-tests: ## Swift's functional tests beside Swift's counts: make swift-tests SWIFT="-v test_slo tests s3api"; all without SWIFT
 	go run ./test/compat/swift $(SWIFT)
+
+test-cluster: ## conformance suites, metamorphic test, faults and reclaim on three Cassandra nodes with three replicas
+	test/cluster/run all
+
+cluster-faults: ## kill, halt and cut off Cassandra nodes and gateways under load; MINUTES=m and SEED=n change how long and what
+	test/cluster/run test -v -run TestFaults ./test/cluster -minutes $(or $(MINUTES),10) $(if $(SEED),-seed $(SEED))
+
+cluster-reclaim: ## collect garbage on Cassandra while blocks lose and gain owners and collectors stall; MINUTES=m and SEED=n
+	test/cluster/run test -v -run TestReclaim ./test/cluster -minutes $(or $(MINUTES),5) $(if $(SEED),-seed $(SEED))
 
 bench: ## speed and memory beside their limits, as Markdown on standard output; BENCH="flags"
 	go run ./test/bench $(BENCH)

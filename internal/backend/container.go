@@ -61,16 +61,24 @@ func (b *Backend) existing(ctx context.Context, op string, n NewContainer, taken
 			return bucket.Container{}, false, fail(op, taken)
 		}
 		container, err := b.stores.Buckets.Resolve(ctx, n.Bucket)
-		return container, false, fail(op, err)
+		return container, false, fail(op, underWay(err, n))
 	}
 	container, err := b.stores.Buckets.Lookup(ctx, n.Account, n.Name)
 	if err != nil {
-		return bucket.Container{}, false, fail(op, err)
+		return bucket.Container{}, false, fail(op, underWay(err, n))
 	}
 	if container.Bucket != n.Bucket && n.Bucket != "" {
 		return bucket.Container{}, false, fail(op, taken)
 	}
 	return container, false, nil
+}
+
+// underWay turns the absence of what had just been there into a conflict: the caller's own container is being made or removed by another request.
+func underWay(err error, n NewContainer) error {
+	if !errs.Is(err, errs.NotFound) {
+		return err
+	}
+	return errs.Wrap("", errs.Conflict, err).Because("", "another request is making or removing "+string(n.Name))
 }
 
 func checkConfig(c bucket.Config) error {

@@ -20,6 +20,15 @@ type System struct{}
 // Now is the present time.
 func (System) Now() time.Time { return time.Now() }
 
+// Shifted is a clock that is wrong by a constant, for tests of what a wrong clock does.
+type Shifted struct {
+	Clock
+	By time.Duration
+}
+
+// Now is the shifted time.
+func (s Shifted) Now() time.Time { return s.Clock.Now().Add(s.By) }
+
 // Manual is a clock that moves only when told to. The zero value stands at the zero time.
 type Manual struct {
 	mu  sync.Mutex

@@ -184,6 +184,8 @@ type GC struct {
 // Testing has what only tests of the service set.
 type Testing struct {
 	LifecycleDay time.Duration // length of a day in lifecycle rules
+	ClockAhead   time.Duration // by which the service's clock is wrong
+	ClockBehind  time.Duration
 }
 
 // Scrub steers the background's reading of stored blocks, which finds damage before a client does.

@@ -59,6 +59,8 @@ func (c *Config) settings() []setting {
 		one("scrub.interval", "duration", "Pause between two rounds of reading every stored block in the background and comparing it with its hash; 0s for never. The first begins a while after the start.", &c.Scrub.Interval, parseDuration(0, 365*24*time.Hour), showDuration),
 		one("scrub.rate", "size", "Bytes per second that this reading takes at most.", &c.Scrub.Rate, parseSize(64<<10, 1<<40), showSize),
 		one("testing.lifecycle_day", "duration", "Length of a day in lifecycle rules. Only for tests: with less than 24h objects expire early, for good.", &c.Testing.LifecycleDay, parseDuration(time.Second, 24*time.Hour), showDuration),
+		one("testing.clock_ahead", "duration", "By how much the clock that stamps what is stored is fast. Only for tests.", &c.Testing.ClockAhead, parseDuration(0, 24*time.Hour), showDuration),
+		one("testing.clock_behind", "duration", "By how much that clock is slow. Only for tests.", &c.Testing.ClockBehind, parseDuration(0, 24*time.Hour), showDuration),
 		one("log.level", "`debug`, `info`, `warn` or `error`", "Least important lines to log. Requests are logged at `info`.", &c.Log.Level, parseLevel, showLevel),
 		one("log.format", "`text` or `json`", "Form of the lines.", &c.Log.Format, parseWord(FormatText, FormatJSON), showText),
 	}, c.clusterSettings()...)

@@ -33,6 +33,7 @@ type tasks struct {
 
 func newTasks(st *stores, b *backend.Backend, o Options) *tasks {
 	cfg, m, blobs := o.Config, st.engine.Meta(), st.engine.Blobs()
+	o.Clock = o.stamping()
 	t := &tasks{
 		cfg: cfg,
 		collector: worker.NewCollector(worker.Collection{

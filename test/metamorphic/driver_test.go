@@ -18,6 +18,7 @@ var (
 	seed  = flag.Uint64("seed", 0, "seed of the first list; 0: drawn")
 	lists = flag.Int("lists", 4, "lists of operations to run, each with the next seed")
 	steps = flag.Int("steps", 200, "operations in a list")
+	slow  = flag.Int("slow", 1, "lists that run on Cassandra too")
 )
 
 // step is one operation with numbers that it makes of what it needs. Its meaning depends on nothing but itself and what the

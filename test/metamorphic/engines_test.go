@@ -55,10 +55,10 @@ var engines = []made{
 	}},
 }
 
-// enginesOf is the engines for the list with a number. The first list runs on a Cassandra node too, where there is one.
+// enginesOf is the engines for the list with a number. The first lists run on Cassandra nodes too, where there are some.
 func enginesOf(list int) []made {
 	hosts := os.Getenv("PITHOS_TEST_CASSANDRA")
-	if hosts == "" || list > 0 {
+	if hosts == "" || list >= *slow {
 		return engines
 	}
 	return append(slices.Clone(engines[:1]), made{"cassandra", func(t *testing.T, c clock.Clock) engine { return openCassandra(t, hosts, c) }})

@@ -198,17 +198,25 @@ func answers(ctx context.Context, addr string) bool {
 
 func (s *Service) choosePorts() error {
 	for _, addr := range []*string{&s.Addr, &s.Swift, &s.Admin} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		*addr = l.Addr().String()
-		if err := l.Close(); err != nil {
+		var err error
+		if *addr, err = FreeAddress(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// FreeAddress is an address on loopback that nobody listened on a moment ago.
+func FreeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// Signal sends a signal to the process: SIGSTOP halts it with its connections open, SIGCONT lets it go on.
+func (s *Service) Signal(sig syscall.Signal) error { return s.cmd.Process.Signal(sig) }
 
 func (s *Service) configPath() string { return filepath.Join(s.dir, "config.yaml") }
 
