@@ -9,6 +9,7 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -146,7 +147,7 @@ func (g *gateways) insist(keys thin.Keys, r *thin.Request, also ...int) (thin.Re
 			}
 		}
 		if time.Now().After(deadline) {
-			return answer, fmt.Errorf("%s %s?%s: no success after %v: %v %v", r.Method, r.Path, r.Query, settleMax, err, answer.Err())
+			return answer, fmt.Errorf("%s %s?%s: no success after %v: %w", r.Method, r.Path, r.Query, settleMax, errors.Join(err, answer.Err()))
 		}
 		if err := clock.Wait(g.t.Context(), 200*time.Millisecond); err != nil {
 			return answer, err

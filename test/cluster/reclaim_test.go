@@ -78,10 +78,10 @@ func TestReclaim(t *testing.T) {
 		s.Kill()
 	}
 	expire(t, at)
-	left := ""
 	for round := 1; ; round++ {
 		collect(t, at)
-		if left = leftovers(t, at); left == "" {
+		left := leftovers(t, at)
+		if left == "" {
 			t.Logf("%d blocks before everything was deleted, none after %d rounds of the collector", before, round)
 			break
 		}
