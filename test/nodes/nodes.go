@@ -12,17 +12,12 @@ import (
 	"strings"
 	"time"
 
-	gocql "github.com/apache/cassandra-gocql-driver/v2"
-
 	"pithos/internal/engine/cassandra"
 	"pithos/test/service"
 )
 
-// Bounds of single requests, for busy machines.
-const (
-	truncateMax = 2 * time.Minute
-	requestMax  = 30 * time.Second
-)
+// requestMax bounds single requests, for busy machines.
+const requestMax = 30 * time.Second
 
 // Nodes are the nodes of a cluster.
 type Nodes struct {
@@ -88,28 +83,14 @@ func (n Nodes) Install(ctx context.Context, prefix string) error {
 
 // Empty deletes all rows of the prefix's keyspaces but the versions of the schemas. All nodes must be up.
 func (n Nodes) Empty(ctx context.Context, prefix string) error {
-	conf := gocql.NewCluster(n.Hosts...)
-	conf.Timeout, conf.ConnectTimeout = truncateMax, truncateMax
-	s, err := conf.CreateSession()
+	sessions, err := n.Connect(prefix)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	for _, sc := range Schemas() {
-		iter := s.Query("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", Keyspace(prefix, sc)).IterContext(ctx)
-		var tables []string
-		for table := ""; iter.Scan(&table); {
-			if table != "schema_version" {
-				tables = append(tables, Keyspace(prefix, sc)+"."+table)
-			}
-		}
-		if err := iter.Close(); err != nil {
+	defer Close(sessions)
+	for i, sc := range Schemas() {
+		if err := cassandra.Truncate(ctx, sessions[i], sc); err != nil {
 			return err
-		}
-		for _, table := range tables {
-			if err := s.Query("TRUNCATE " + table).ExecContext(ctx); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
