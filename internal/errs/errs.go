@@ -113,6 +113,7 @@ const (
 	MetaTooLarge   Reason = "meta-too-large"   // user metadata over the limit
 	EntityTooLarge Reason = "entity-too-large" // body over the limit
 	BadSyntax      Reason = "bad-syntax"       // a document cannot be parsed
+	BadPolicy      Reason = "bad-policy"       // an access policy breaks the rules of its language
 	BadState       Reason = "bad-state"        // the operation does not fit the present state of the thing
 	SelfCopy       Reason = "self-copy"        // a copy onto itself that changes nothing
 	BadSource      Reason = "bad-source"       // a copy source that cannot be used
