@@ -5,7 +5,9 @@ package access
 
 import (
 	"slices"
+	"strings"
 
+	"pithos/internal/access/policy"
 	"pithos/internal/naming"
 )
 
@@ -20,6 +22,16 @@ type Principal struct {
 	Groups    []string // groups of the user
 	Scope     *Scope   // bounds everything else; nil: no bound
 	Referrer  string   // host of the request's Referer header where the protocol's lists ask for it; "" elsewhere
+
+	Policies []*policy.Policy // attached to the user and its groups
+	KeyLimit *policy.Policy   // of the access key: what it does not allow the key may not do, whoever it belongs to; nil: no limit
+	Unread   string           // a policy of the user, a group or the key that cannot be read: nobody knows what it would forbid, so nothing is allowed
+}
+
+// short is the user's name inside its account.
+func (p Principal) short() string {
+	_, name, _ := strings.Cut(string(p.User), ":")
+	return name
 }
 
 // Scope is what a signed link or form gives: work on objects of one account, or of one container, on behalf of whoever signed. It gives nothing by
@@ -66,8 +78,15 @@ const (
 	PutObject                  Action = "s3:PutObject"
 	DeleteObject               Action = "s3:DeleteObject"
 	DeleteObjectVersion        Action = "s3:DeleteObjectVersion"
+	GetObjectVersionAttributes Action = "s3:GetObjectVersionAttributes"
 	GetObjectACL               Action = "s3:GetObjectAcl"
+	GetObjectVersionACL        Action = "s3:GetObjectVersionAcl"
 	PutObjectACL               Action = "s3:PutObjectAcl"
+	PutObjectVersionACL        Action = "s3:PutObjectVersionAcl"
+	GetBucketPolicy            Action = "s3:GetBucketPolicy"
+	PutBucketPolicy            Action = "s3:PutBucketPolicy"
+	DeleteBucketPolicy         Action = "s3:DeleteBucketPolicy"
+	GetBucketPolicyStatus      Action = "s3:GetBucketPolicyStatus"
 	AbortMultipartUpload       Action = "s3:AbortMultipartUpload"
 	ListMultipartUploadParts   Action = "s3:ListMultipartUploadParts"
 	BypassGovernanceRetention  Action = "s3:BypassGovernanceRetention"
@@ -145,7 +164,10 @@ type Resource struct {
 	ACLsDisabled bool // BucketOwnerEnforced: lists are ignored, the container's owner owns everything
 
 	IgnorePublicACLs bool // grants to groups do not count
-	RestrictPublic   bool // referrers of Swift's lists do not count
+	RestrictPublic   bool // referrers of Swift's lists do not count; a policy that lets the public in keeps other accounts out
+
+	Policy       *policy.Policy // of the container; nil: none
+	PolicyUnread bool           // the container has a policy that cannot be read
 
 	Sharing Sharing // what applies to Name by Pithos+
 
@@ -158,6 +180,7 @@ type Request struct {
 	Principal Principal
 	Action    Action
 	Resource  Resource
+	Facts     policy.Facts // for the conditions of policies; nil: none
 }
 
 // Decision is the answer. Reason is for the log and never for the client.

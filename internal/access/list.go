@@ -143,7 +143,7 @@ func (l List) Listings() bool {
 func allowsByList(q Request) (string, bool) {
 	p, r := q.Principal, q.Resource
 	switch q.Action {
-	case GetObject, GetObjectVersion, GetObjectAttributes:
+	case GetObject, GetObjectVersion, GetObjectAttributes, GetObjectVersionAttributes:
 		if r.Readers.Names(p) {
 			return "read list names the principal", true
 		}

@@ -24,7 +24,7 @@ func (b *Backend) mayAttach(ctx context.Context, c Caller, container bucket.Cont
 		needs = append(needs, access.PutObjectLegalHold)
 	}
 	for _, action := range needs {
-		if err := b.may(ctx, c, action, container, name); err != nil {
+		if err := b.mayTo(ctx, c, action, container, Target{Name: name}, a.deed()); err != nil {
 			return err
 		}
 	}
@@ -37,5 +37,5 @@ func (b *Backend) mayReadTags(ctx context.Context, c Caller, source Target, o *O
 	if source.Which.By != meta.Newest {
 		action = access.GetObjectVersionTagging
 	}
-	return b.Authorize(ctx, c, action, o.Container, o.Version)
+	return b.mayOn(ctx, c, action, o.Container, o.Version, source.Which, deed{})
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pithos/internal/access"
+	"pithos/internal/access/policy"
 	"pithos/internal/backend/slab"
 	"pithos/internal/block"
 	"pithos/internal/clock"
@@ -94,6 +95,7 @@ type Backend struct {
 	hints    hints
 	hashmaps remembered
 	watch    watch
+	policies policyCache
 
 	removing sync.Map // of naming.ContainerID: containers whose removal is under way in this process
 }
@@ -114,6 +116,7 @@ func (b *Backend) now() time.Time { return b.opts.Clock.Now() }
 type Caller struct {
 	access.Principal
 	RequestID string
+	Facts     policy.Facts // what the door knows of the request for the conditions of policies; nil: nothing
 }
 
 // Ref names a container, either by its global bucket name or by account and name.
@@ -147,6 +150,7 @@ type Attributes struct {
 	Meta         map[object.Domain]map[string]string
 	Tags         []object.Tag
 	ACL          access.ACL
+	Canned       string           // name of the canned list that ACL is; "" for other lists, and when none was asked for
 	Owner        naming.AccountID // S3 object owner; "" for the caller's account (or the container's, as ownership says)
 	Expires      time.Time
 	Retention    object.Retention

@@ -21,7 +21,7 @@ import (
 // TooLarge/EntityTooLarge; Precondition; Quota; Corrupt when a part's blocks are damaged.
 func (b *Backend) Complete(ctx context.Context, c Caller, r CompleteRequest) (*object.Version, error) {
 	const op = "backend.Complete"
-	container, u, err := b.openUpload(ctx, c, r.Container, r.Name, r.Upload)
+	container, u, err := b.openUpload(ctx, c, r.Container, r.Name, r.Upload, deed{})
 	key := meta.UploadKey{Container: container.ID, Name: r.Name, ID: r.Upload}
 	if errs.IsThing(err, errs.NotFound, errs.Upload) {
 		v, err := b.completed(ctx, key, r, err)

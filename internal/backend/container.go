@@ -29,7 +29,7 @@ func (b *Backend) find(ctx context.Context, r Ref) (bucket.Container, error) {
 // Exists/Bucket when the global name belongs to another account; Invalid when the block size or the list is not allowed.
 func (b *Backend) CreateContainer(ctx context.Context, c Caller, n NewContainer) (container bucket.Container, created bool, err error) {
 	const op = "backend.CreateContainer"
-	if err := b.decide(ctx, op, c, access.CreateBucket, access.Resource{Account: n.Account}); err != nil {
+	if err := b.decide(ctx, op, c, access.CreateBucket, access.Resource{Account: n.Account, Container: n.Name, Bucket: n.Bucket}, deed{}); err != nil {
 		return bucket.Container{}, false, err
 	}
 	if err := checkConfig(n.Config); err != nil {
@@ -122,7 +122,7 @@ func (b *Backend) Container(ctx context.Context, c Caller, r Ref, a access.Actio
 // Containers lists the containers of an account after a name; at most limit. more says that there are others.
 func (b *Backend) Containers(ctx context.Context, c Caller, account naming.AccountID, after naming.ContainerName, limit int) (list []bucket.Container, more bool, err error) {
 	const op = "backend.Containers"
-	if err := b.decide(ctx, op, c, access.ListAllMyBuckets, access.Resource{Account: account}); err != nil {
+	if err := b.decide(ctx, op, c, access.ListAllMyBuckets, access.Resource{Account: account}, deed{}); err != nil {
 		return nil, false, err
 	}
 	err = b.stores.Buckets.Containers(ctx, account, after, func(found bucket.Container) bool {
@@ -297,7 +297,7 @@ func (b *Backend) ContainerUsage(ctx context.Context, c Caller, r Ref) (meta.Usa
 // AccountUsage counts an account; its administrators may ask.
 func (b *Backend) AccountUsage(ctx context.Context, c Caller, id naming.AccountID) (meta.Usage, error) {
 	const op = "backend.AccountUsage"
-	if err := b.decide(ctx, op, c, access.ListAllMyBuckets, access.Resource{Account: id}); err != nil {
+	if err := b.decide(ctx, op, c, access.ListAllMyBuckets, access.Resource{Account: id}, deed{}); err != nil {
 		return meta.Usage{}, err
 	}
 	u, err := b.stores.Meta.AccountUsage(ctx, id)

@@ -93,9 +93,9 @@ func TestABucketNameHasOneOwner(t *testing.T) {
 	_, _, err = w.CreateContainer(t.Context(), w.bob, backend.NewContainer{Account: "bob", Name: "photos", Bucket: "photos"})
 	wantKind(t, err, errs.Exists, errs.Bucket)
 	_, _, err = w.CreateContainer(t.Context(), w.bob, backend.NewContainer{Account: "alice", Name: "b", Bucket: "bbb"})
-	wantKind(t, err, errs.Denied, errs.Account)
+	wantKind(t, err, errs.Denied, errs.Container)
 	_, _, err = w.CreateContainer(t.Context(), anyone, backend.NewContainer{Account: "alice", Name: "b", Bucket: "bbb"})
-	wantKind(t, err, errs.Denied, errs.Account)
+	wantKind(t, err, errs.Denied, errs.Container)
 	_, _, err = w.CreateContainer(t.Context(), w.alice, backend.NewContainer{Account: "alice", Name: "b", Bucket: "bbb", Config: bucket.Config{BlockSize: 7}})
 	wantKind(t, err, errs.Invalid, errs.Config)
 }

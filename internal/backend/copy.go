@@ -35,7 +35,9 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := b.may(ctx, c, access.PutObject, container, r.Name); err != nil {
+	asked := r.Attributes.deed()
+	asked.source = &r.Source
+	if err := b.mayTo(ctx, c, access.PutObject, container, Target{Name: r.Name}, asked); err != nil {
 		return nil, nil, err
 	}
 	o, err := b.openSource(ctx, c, r.Source, r.SourceIf, r.Verbatim)

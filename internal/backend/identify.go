@@ -24,8 +24,9 @@ func (b *Backend) Identify(ctx context.Context, accessKey string) (key.Identity,
 	if id.Key.Disabled || id.User.Disabled || id.Account.Disabled || expired {
 		return key.Identity{}, access.Principal{}, errs.E(op, errs.Unauthenticated, errs.Key, accessKey)
 	}
-	who := principal(id.User, id.Account)
+	who := b.principal(id.User, id.Account)
 	who.AccessKey = id.Key.AccessKey
+	b.limit(&who, id.Key)
 	return id, who, nil
 }
 

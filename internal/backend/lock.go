@@ -26,12 +26,12 @@ func (b *Backend) SetRetention(ctx context.Context, c Caller, t Target, next obj
 		if err != nil {
 			return nil, fail(op, err)
 		}
-		if err := b.may(ctx, c, access.BypassGovernanceRetention, container, t.Name); err != nil {
+		if err := b.mayTo(ctx, c, access.BypassGovernanceRetention, container, t, deed{retention: &next}); err != nil {
 			return nil, fail(op, err)
 		}
 	}
 	now := b.now()
-	v, err := b.Amend(ctx, c, t, access.PutObjectRetention, func(container bucket.Container, v *object.Version) error {
+	v, err := b.amend(ctx, c, t, access.PutObjectRetention, deed{retention: &next}, func(container bucket.Container, v *object.Version) error {
 		if err := lockable(container, v.Name); err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (b *Backend) SetRetention(ctx context.Context, c Caller, t Target, next obj
 
 // SetLegalHold sets or lifts the legal hold of a version. Errors: those of Open; Invalid/BadState when the container has no object lock.
 func (b *Backend) SetLegalHold(ctx context.Context, c Caller, t Target, on bool) (*object.Version, error) {
-	v, err := b.Amend(ctx, c, t, access.PutObjectLegalHold, func(container bucket.Container, v *object.Version) error {
+	v, err := b.amend(ctx, c, t, access.PutObjectLegalHold, deed{legalHold: on}, func(container bucket.Container, v *object.Version) error {
 		v.LegalHold = on
 		return lockable(container, v.Name)
 	})

@@ -12,6 +12,9 @@ import (
 	"pithos/internal/store/bucket"
 )
 
+// ownerFullControl is the one canned list that goes with disabled lists (S3 User Guide, "Controlling ownership of objects").
+const ownerFullControl = "bucket-owner-full-control"
+
 // own settles who owns a new object and which list it gets, as the container's object ownership says (S3 User Guide,
 // "Controlling ownership of objects"): with lists disabled the container's owner, and no list but one that says just that;
 // preferred, the container's owner if the list gives it full control; else the writer. What nobody signed for is the container owner's.
@@ -80,7 +83,7 @@ func (b *Backend) checkPublic(ctx context.Context, c Caller, before, after bucke
 	if public.BlockPolicy && access.List(is).Public() && !bytes.Equal(was, is) {
 		return b.publicBlocked(ctx, c, after, errs.Container)
 	}
-	return nil
+	return b.checkPolicy(ctx, c, before, after)
 }
 
 // ownerOnly reports whether a list says nothing but that the owners have full control.

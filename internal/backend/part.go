@@ -24,7 +24,11 @@ import (
 // the upload); from a version also those of Open, Precondition for its conditions, and Range.
 func (b *Backend) PutPart(ctx context.Context, c Caller, r PartRequest) (p object.Part, source *object.Version, err error) {
 	const op = "backend.PutPart"
-	container, u, err := b.openUpload(ctx, c, r.Container, r.Name, r.Upload)
+	var d deed
+	if r.From != nil {
+		d.source = &r.From.Source
+	}
+	container, u, err := b.openUpload(ctx, c, r.Container, r.Name, r.Upload, d)
 	if err != nil {
 		return object.Part{}, nil, fail(op, err)
 	}

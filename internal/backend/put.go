@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 
 	"pithos/internal/access"
+	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/bucket"
@@ -22,7 +23,7 @@ func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Vers
 	if err != nil {
 		return nil, fail(op, err)
 	}
-	if err := b.may(ctx, c, access.PutObject, container, r.Name); err != nil {
+	if err := b.mayTo(ctx, c, access.PutObject, container, Target{Name: r.Name}, r.Attributes.deed()); err != nil {
 		return nil, fail(op, err)
 	}
 	if err := b.mayAttach(ctx, c, container, r.Name, &r.Attributes); err != nil {
@@ -56,6 +57,9 @@ func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Vers
 func (b *Backend) version(ctx context.Context, c Caller, container bucket.Container, name naming.ObjectName, a Attributes) (*object.Version, error) {
 	if err := b.checkLock(container, name, &a); err != nil {
 		return nil, err
+	}
+	if a.Canned != "" && a.Canned != ownerFullControl && container.Config.Ownership == bucket.BucketOwnerEnforced {
+		return nil, aclsDisabled(errs.Object, string(name))
 	}
 	owner, list, err := b.own(ctx, c, container, a.Owner, a.ACL)
 	if err != nil {

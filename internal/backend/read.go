@@ -27,7 +27,7 @@ func (b *Backend) Open(ctx context.Context, c Caller, t Target, cond object.Prec
 		return nil, fail(op, err)
 	}
 	v, err := b.getForReading(ctx, container.ID, t.Name, t.Which)
-	if err := b.mayRead(ctx, c, a, container, t, v, err); err != nil {
+	if err := b.mayRead(ctx, c, a, container, t, v, err, deed{}); err != nil {
 		return nil, fail(op, err)
 	}
 	if err := cond.CheckRead(v); err != nil {
@@ -37,7 +37,7 @@ func (b *Backend) Open(ctx context.Context, c Caller, t Target, cond object.Prec
 }
 
 // mayRead decides about a version that was looked up with err.
-func (b *Backend) mayRead(ctx context.Context, c Caller, a access.Action, container bucket.Container, t Target, v *object.Version, err error) error {
+func (b *Backend) mayRead(ctx context.Context, c Caller, a access.Action, container bucket.Container, t Target, v *object.Version, err error, d deed) error {
 	switch {
 	case errs.Is(err, errs.NotFound):
 		return b.missing(ctx, c, a, container, t, err)
@@ -53,21 +53,20 @@ func (b *Backend) mayRead(ctx context.Context, c Caller, a access.Action, contai
 		}
 		return b.missing(ctx, c, a, container, t, marker.With(&MarkerError{v}))
 	}
-	return b.Authorize(ctx, c, a, container, v)
+	return b.mayOn(ctx, c, a, container, v, t.Which, d)
 }
 
-// missing answers that something is not there to whoever may list the container, and Denied to others.
+// missing answers that something is not there to whoever may list the name, and may do what was asked if only it were there; Denied to others.
 func (b *Backend) missing(ctx context.Context, c Caller, a access.Action, container bucket.Container, t Target, notFound error) error {
-	q := resource(container)
-	if access.Decide(access.Request{Principal: c.Principal, Action: access.ListBucket, Resource: q}).Allowed {
-		return notFound
-	}
-	q.Name = t.Name
-	q, err := b.sharing(ctx, c, a, container, q)
+	prefix := string(t.Name)
+	lists, _, err := b.asks(ctx, c, access.ListBucket, b.resource(container), deed{prefix: &prefix})
 	if err != nil {
 		return err
 	}
-	if err := b.decide(ctx, "", c, a, q); err != nil {
+	if lists {
+		return notFound
+	}
+	if err := b.mayTo(ctx, c, a, container, t, deed{version: &object.Version{}}); err != nil {
 		return err
 	}
 	return notFound

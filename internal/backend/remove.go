@@ -26,11 +26,11 @@ func (b *Backend) Delete(ctx context.Context, c Caller, r DeleteRequest) (Delete
 	if r.Which.By != meta.Newest {
 		action = access.DeleteObjectVersion
 	}
-	if err := b.may(ctx, c, action, container, r.Name); err != nil {
+	if err := b.mayTo(ctx, c, action, container, r.Target, deed{}); err != nil {
 		return Deleted{}, fail(op, err)
 	}
 	if r.Bypass {
-		if err := b.may(ctx, c, access.BypassGovernanceRetention, container, r.Name); err != nil {
+		if err := b.mayTo(ctx, c, access.BypassGovernanceRetention, container, r.Target, deed{}); err != nil {
 			return Deleted{}, fail(op, err)
 		}
 	}

@@ -163,9 +163,9 @@ func (b *Backend) openPublic(ctx context.Context, id string) (*Object, error) {
 	if !v.Visible() || expired(v, b.now()) || v.Share.Public != id {
 		return nil, errs.E("", errs.NotFound, errs.Object, "")
 	}
-	q := resource(container)
+	q := b.resource(container)
 	q.Name, q.ObjectOwner, q.ObjectACL, q.Sharing.Link = v.Name, v.Owner, v.ACL, true
-	if err := b.decide(ctx, "", Caller{}, access.GetObject, q); err != nil {
+	if err := b.decide(ctx, "", Caller{}, access.GetObject, q, deed{version: v}); err != nil {
 		return nil, err
 	}
 	return &Object{Version: v, Container: container, b: b}, nil
@@ -179,11 +179,12 @@ func (b *Backend) Sharing(ctx context.Context, container bucket.Container, name 
 
 // MayWrite tells whether the caller may write the object, for answers that say so.
 func (b *Backend) MayWrite(ctx context.Context, c Caller, container bucket.Container, name naming.ObjectName) (bool, error) {
-	q := resource(container)
+	q := b.resource(container)
 	q.Name = name
 	q, err := b.sharing(ctx, c, access.PutObject, container, q)
 	if err != nil {
 		return false, fail("backend.MayWrite", err)
 	}
-	return access.Decide(access.Request{Principal: c.Principal, Action: access.PutObject, Resource: q}).Allowed, nil
+	may, _, err := b.asks(ctx, c, access.PutObject, q, deed{container: container.ID})
+	return may, fail("backend.MayWrite", err)
 }

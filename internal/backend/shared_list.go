@@ -162,10 +162,11 @@ func (s *sharedCursor) shows(ctx context.Context, e *object.Summary) (bool, erro
 	if s.reader == nil {
 		return near.Listed(), nil
 	}
-	q := resource(s.container)
+	q := s.b.resource(s.container)
 	q.Name, q.ObjectOwner = e.Name, e.Owner
 	q.Sharing = access.Sharing{Read: near.Read, Write: near.Write, Groups: s.groups}
-	return access.Decide(access.Request{Principal: s.reader.Principal, Action: access.GetObject, Resource: q}).Allowed, nil
+	may, _, err := s.b.asks(ctx, *s.reader, access.GetObject, q, deed{container: s.container.ID})
+	return may, err
 }
 
 // Close ends the walk.

@@ -74,11 +74,11 @@ func (b *Backend) Principal(ctx context.Context, id naming.UserID) (key.User, ac
 	case user.Disabled || account.Disabled:
 		return key.User{}, access.Principal{}, errs.E(op, errs.Unauthenticated, errs.User, string(id))
 	}
-	return user, principal(user, account), nil
+	return user, b.principal(user, account), nil
 }
 
-func principal(user key.User, account key.Account) access.Principal {
-	return access.Principal{
+func (b *Backend) principal(user key.User, account key.Account) access.Principal {
+	p := access.Principal{
 		Account:   account.ID,
 		User:      user.ID,
 		Canonical: account.Canonical,
@@ -86,13 +86,15 @@ func principal(user key.User, account key.Account) access.Principal {
 		Operator:  slices.Contains(user.Roles, key.RoleOperator),
 		Groups:    user.Groups,
 	}
+	b.attach(&p, user, account)
+	return p
 }
 
 // ConfigureAccount changes an account's metadata; change may be called several times, on conflicts.
 // Unsupported/Account when the keystore cannot be written; NotFound/Account; what change returns.
 func (b *Backend) ConfigureAccount(ctx context.Context, c Caller, id naming.AccountID, change func(meta map[string]string) error) error {
 	const op = "backend.ConfigureAccount"
-	if err := b.decide(ctx, op, c, access.PutAccount, access.Resource{Account: id}); err != nil {
+	if err := b.decide(ctx, op, c, access.PutAccount, access.Resource{Account: id}, deed{}); err != nil {
 		return err
 	}
 	w, ok := b.stores.Keys.(key.Writer)

@@ -25,7 +25,7 @@ func (b *Backend) BeginUpload(ctx context.Context, c Caller, n NewUpload) (meta.
 	if err != nil {
 		return meta.Upload{}, fail(op, err)
 	}
-	if err := b.may(ctx, c, access.PutObject, container, n.Name); err != nil {
+	if err := b.mayTo(ctx, c, access.PutObject, container, Target{Name: n.Name}, n.Attributes.deed()); err != nil {
 		return meta.Upload{}, fail(op, err)
 	}
 	if err := b.mayAttach(ctx, c, container, n.Name, &n.Attributes); err != nil {
@@ -74,12 +74,12 @@ func wrongChecksumType(msg string) error {
 }
 
 // openUpload finds an open upload that the caller may write to.
-func (b *Backend) openUpload(ctx context.Context, c Caller, r Ref, name naming.ObjectName, upload string) (bucket.Container, meta.Upload, error) {
+func (b *Backend) openUpload(ctx context.Context, c Caller, r Ref, name naming.ObjectName, upload string, d deed) (bucket.Container, meta.Upload, error) {
 	container, err := b.find(ctx, r)
 	if err != nil {
 		return container, meta.Upload{}, err
 	}
-	if err := b.may(ctx, c, access.PutObject, container, name); err != nil {
+	if err := b.mayTo(ctx, c, access.PutObject, container, Target{Name: name}, d); err != nil {
 		return container, meta.Upload{}, err
 	}
 	u, err := b.stores.Meta.FindUpload(ctx, meta.UploadKey{Container: container.ID, Name: name, ID: upload})

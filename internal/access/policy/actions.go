@@ -3,7 +3,7 @@ package policy
 import "strings"
 
 // others are actions of this service beside S3's.
-const others = " swift:postaccount swift:postcontainer "
+const others = " swift:postaccount swift:postcontainer pithos:putobjectsharing pithos:purgehistory pithos:lookback "
 
 // validAction tells whether a pattern of a bucket policy names an action that there is. A typing error in a Deny would otherwise
 // go unnoticed. Identity policies may name actions of other services, for which they mean nothing here.
@@ -17,7 +17,7 @@ func validAction(t *text, kind Kind) bool {
 	if !ok || vendor == "" || name == "" {
 		return false
 	}
-	if kind == Identity && vendor != "s3" && vendor != "swift" {
+	if kind == Identity && vendor != "s3" && vendor != "swift" && vendor != "pithos" {
 		return !strings.ContainsAny(vendor, "*?")
 	}
 	for a := range strings.FieldsSeq(others) {

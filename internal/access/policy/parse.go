@@ -169,6 +169,7 @@ func (p *Policy) read(root node) error {
 			return err
 		}
 		p.statements = append(p.statements, s)
+		p.public = p.public || s.public()
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ type Policy struct {
 	version    string // as written; "" is the older
 	id         string
 	statements []statement
+	public     bool
 }
 
 // statement is one rule. Of each pair of an element and its Not form exactly one is written; not says that it is the latter.

@@ -8,17 +8,7 @@ import (
 // Public reports whether a bucket policy lets in people whom it does not name. It does when a statement allows something to everybody without a
 // condition that holds them to fixed values (S3 User Guide, "Blocking public access to your Amazon S3 storage", "The meaning of public").
 // What Deny statements take away again does not count.
-func (p *Policy) Public() bool {
-	if p == nil {
-		return false
-	}
-	for i := range p.statements {
-		if p.statements[i].public() {
-			return true
-		}
-	}
-	return false
-}
+func (p *Policy) Public() bool { return p != nil && p.public }
 
 func (s *statement) public() bool {
 	if s.deny || s.principals == nil {

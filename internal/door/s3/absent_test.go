@@ -8,11 +8,9 @@ import (
 func absentCases() map[string]func(*testing.T, *world) {
 	all := map[string]func(*testing.T, *world){}
 	for op, tc := range map[string]struct{ marker, code string }{
-		"GetBucketEncryption":   {"encryption", "ServerSideEncryptionConfigurationNotFoundError"},
-		"GetBucketPolicy":       {"policy", "NoSuchBucketPolicy"},
-		"GetBucketPolicyStatus": {"policyStatus", "NoSuchBucketPolicy"},
-		"GetBucketReplication":  {"replication", "ReplicationConfigurationNotFoundError"},
-		"GetBucketWebsite":      {"website", "NoSuchWebsiteConfiguration"},
+		"GetBucketEncryption":  {"encryption", "ServerSideEncryptionConfigurationNotFoundError"},
+		"GetBucketReplication": {"replication", "ReplicationConfigurationNotFoundError"},
+		"GetBucketWebsite":     {"website", "NoSuchWebsiteConfiguration"},
 	} {
 		all[op] = func(_ *testing.T, w *world) {
 			w.alice.do("GET", "/photos?"+tc.marker, nil).want(404, tc.code)

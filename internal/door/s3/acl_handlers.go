@@ -33,6 +33,9 @@ func putBucketACL(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if container.Config.Ownership == bucket.BucketOwnerEnforced {
+		return nil, fail(AccessControlListNotSupported, "")
+	}
 	list, err := c.newACL(ctx, o.id, o.id, true)
 	if err != nil {
 		return nil, err
@@ -49,7 +52,7 @@ func putBucketACL(ctx context.Context, c *call) (*reply, error) {
 
 // getObjectACL serves GetObjectAcl.
 func getObjectACL(ctx context.Context, c *call) (*reply, error) {
-	o, err := c.open(ctx, c.row.action)
+	o, err := c.open(ctx, c.versioned(access.GetObjectACL, access.GetObjectVersionACL))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +65,8 @@ func getObjectACL(ctx context.Context, c *call) (*reply, error) {
 
 // putObjectACL serves PutObjectAcl.
 func putObjectACL(ctx context.Context, c *call) (*reply, error) {
-	o, err := c.open(ctx, c.row.action)
+	action := c.versioned(access.PutObjectACL, access.PutObjectVersionACL)
+	o, err := c.open(ctx, action)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +90,7 @@ func putObjectACL(ctx context.Context, c *call) (*reply, error) {
 		return nil, err
 	}
 	account := o.Owner
-	v, err := c.door.b.Amend(ctx, c.caller, t, c.row.action, func(_ bucket.Container, v *object.Version) error {
+	v, err := c.door.b.Amend(ctx, c.caller, t, action, func(_ bucket.Container, v *object.Version) error {
 		if v.Owner != account {
 			// Another version took the name's place meanwhile; the list was made for this one.
 			return errs.E("s3.PutObjectAcl", errs.Conflict, errs.Version, string(c.name))

@@ -33,7 +33,7 @@ func (d *Door) authenticate(ctx context.Context, c *call) error {
 	r := c.r
 	if r.Method == http.MethodOptions {
 		// A browser's preflight for a presigned URL carries the signature of the request to come.
-		c.caller.RequestID = c.id
+		c.caller.RequestID, c.caller.Facts = c.id, c
 		c.payload = payload{auth: &sigv4.Auth{DecodedLength: -1}, size: r.ContentLength}
 		return nil
 	}
@@ -50,8 +50,8 @@ func (d *Door) authenticate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	c.caller = backend.Caller{Principal: who, RequestID: c.id}
-	c.signed = a.Scheme != sigv4.Anonymous
+	c.caller = backend.Caller{Principal: who, RequestID: c.id, Facts: c}
+	c.scheme, c.signed = a.Scheme, a.Scheme != sigv4.Anonymous
 	c.payload = payload{auth: a, size: r.ContentLength}
 	if a.Payload.Streaming() {
 		c.payload.size = a.DecodedLength

@@ -102,7 +102,7 @@ func (c *call) readConfiguration(n *backend.NewContainer) error {
 		return fail(IllegalLocationConstraint, "The "+clip(doc.LocationConstraint)+
 			" location constraint is incompatible for the region specific endpoint this request was sent to.")
 	}
-	n.Region = doc.LocationConstraint
+	n.Region, c.location = doc.LocationConstraint, doc.LocationConstraint
 	n.Config.Documents[locationDocument] = []byte(doc.LocationConstraint)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pithos/internal/backend"
+	"pithos/internal/door/wire/sigv4"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -30,8 +31,9 @@ type call struct {
 
 	// Set by authenticate.
 	caller    backend.Caller
-	signed    bool        // the request carried a valid signature
-	presigned bool        // it was in the query
+	signed    bool // the request carried a valid signature
+	presigned bool // it was in the query
+	scheme    sigv4.Scheme
 	header    http.Header // headers of the request, with those that a presigned query carries
 	payload   payload
 
@@ -41,7 +43,8 @@ type call struct {
 	// Set by route.
 	row *row
 
-	logged logged
+	logged   logged
+	location string // that the body of CreateBucket asks for
 
 	// out is the header of the answer. Keys are set directly, in canonical form. It is cleared when the handler fails.
 	out      http.Header

@@ -55,6 +55,8 @@ const (
 	KeyTooLong                    code = "KeyTooLongError"
 	MalformedACL                  code = "MalformedACLError"
 	MalformedPOSTRequest          code = "MalformedPOSTRequest"
+	MalformedPolicy               code = "MalformedPolicy"
+	PolicyTooLarge                code = "PolicyTooLarge"
 	MalformedTrailer              code = "MalformedTrailerError"
 	MalformedXML                  code = "MalformedXML"
 	MaxMessageLengthExceeded      code = "MaxMessageLengthExceeded"
@@ -188,6 +190,8 @@ var messages = map[code]string{
 	KeyTooLong:                    "Your key is too long.",
 	MalformedACL:                  "The XML you provided was not well-formed or did not validate against our published schema.",
 	MalformedPOSTRequest:          "The body of your POST request is not well-formed multipart/form-data.",
+	MalformedPolicy:               "The policy is not in the valid JSON format.",
+	PolicyTooLarge:                "Policy exceeds the maximum allowed document size.",
 	MalformedTrailer:              "The request contained trailing data that was not well-formed or did not conform to our published schema.",
 	MalformedXML:                  "The XML you provided was not well-formed or did not validate against our published schema.",
 	MaxMessageLengthExceeded:      "Your request was too large.",
@@ -316,6 +320,8 @@ func codeOfInvalid(e *errs.Error) code {
 		return EntityTooLarge
 	case errs.BadSyntax:
 		return MalformedXML
+	case errs.BadPolicy:
+		return MalformedPolicy
 	case errs.BadState:
 		if e.Thing == errs.Bucket || e.Thing == errs.Container {
 			return InvalidBucketState

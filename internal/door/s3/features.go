@@ -24,14 +24,14 @@ func featureOf(name string) feature {
 		"x-amz-copy-source-if-modified-since", "x-amz-copy-source-if-unmodified-since",
 		"x-amz-tagging", "x-amz-metadata-directive", "x-amz-tagging-directive", "x-amz-storage-class", "x-amz-website-redirect-location",
 		"x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner", "x-amz-request-payer",
-		"x-amz-object-ownership", "x-amz-bucket-object-lock-enabled",
+		"x-amz-object-ownership", "x-amz-bucket-object-lock-enabled", "x-amz-confirm-remove-self-bucket-access",
 		"x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold",
 		"x-amz-object-attributes", "x-amz-max-parts", "x-amz-part-number-marker", "x-amz-mp-object-size",
 		"x-amz-bypass-governance-retention", "x-amz-if-match-size", "x-amz-if-match-last-modified-time", "x-amz-optional-object-attributes",
 		"x-amz-user-agent", "x-amz-cf-id", "x-amz-te", "x-amz-api-version", "x-amz-id-2", "x-amz-request-id":
 		return knownFeature
 	case "x-amz-mfa", "x-amz-write-offset-bytes",
-		"x-amz-confirm-remove-self-bucket-access", "x-amz-rename-source", "x-amz-transition-default-minimum-object-size",
+		"x-amz-rename-source", "x-amz-transition-default-minimum-object-size",
 		"x-amz-skip-destination-validation", "x-amz-create-session-mode", "x-amz-s3session-token", "x-amz-bucket-namespace":
 		return refusedFeature
 	}

@@ -225,7 +225,11 @@ func getObjectAttributes(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := c.open(ctx, access.GetObjectAttributes)
+	// It needs the permission to read the object too (API Reference, GetObjectAttributes).
+	if _, err := c.open(ctx, access.GetObject); err != nil {
+		return nil, err
+	}
+	o, err := c.open(ctx, c.versioned(access.GetObjectAttributes, access.GetObjectVersionAttributes))
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,7 @@ func (c *call) attributes(ctx context.Context) (backend.Attributes, error) {
 	if a.ACL, err = c.objectACL(ctx); err != nil {
 		return a, err
 	}
+	a.Canned = c.h("X-Amz-Acl")
 	if a.Tags, err = c.headerTags(); err != nil {
 		return a, err
 	}

@@ -49,7 +49,7 @@ func TestUnknownIsRefusedByName(t *testing.T) {
 		{"GET", "/bucket/key?acl&tagging", "", "tagging"},
 		{"DELETE", "/bucket?nonsense=1", "", "nonsense"},
 		{"GET", "/bucket/key?partNumber=1&uploads", "", "uploads"},
-		{"PUT", "/bucket?policy", "", "PutBucketPolicy"},
+		{"PUT", "/bucket?website", "", "PutBucketWebsite"},
 	} {
 		rec := httptest.NewRecorder()
 		d.ServeHTTP(rec, httptest.NewRequest(tc.method, tc.target, nil))

@@ -158,26 +158,29 @@ func getObjectTagging(ctx context.Context, c *call) (*reply, error) {
 // putObjectTagging serves PutObjectTagging. It replaces the tags of the version; no new version is made.
 func putObjectTagging(ctx context.Context, c *call) (*reply, error) {
 	action := c.versioned(access.PutObjectTagging, access.PutObjectVersionTagging)
-	if _, err := c.open(ctx, action); err != nil {
-		return nil, err
+	tags, bad := c.bodyTags()
+	if bad != nil {
+		// Whether it is allowed can depend on the tags; who may not set any learns that first.
+		if _, err := c.open(ctx, action); err != nil {
+			return nil, err
+		}
+		return nil, bad
 	}
+	return c.setTags(ctx, action, tags, http.StatusOK)
+}
+
+// bodyTags reads the tags in the body of the request.
+func (c *call) bodyTags() ([]object.Tag, error) {
 	var doc tagsDocument
 	if err := c.xmlBody(&doc); err != nil {
 		return nil, err
 	}
-	tags, err := doc.TagSet.list(objectTagsMax)
-	if err != nil {
-		return nil, err
-	}
-	return c.setTags(ctx, action, tags, http.StatusOK)
+	return doc.TagSet.list(objectTagsMax)
 }
 
 // deleteObjectTagging serves DeleteObjectTagging.
 func deleteObjectTagging(ctx context.Context, c *call) (*reply, error) {
 	action := c.versioned(access.DeleteObjectTagging, access.DeleteObjectVersionTagging)
-	if _, err := c.open(ctx, action); err != nil {
-		return nil, err
-	}
 	return c.setTags(ctx, action, nil, http.StatusNoContent)
 }
 
@@ -187,10 +190,8 @@ func (c *call) setTags(ctx context.Context, action access.Action, tags []object.
 		return nil, err
 	}
 	versions := false
-	v, err := c.door.b.Amend(ctx, c.caller, t, action, func(container bucket.Container, v *object.Version) error {
-		v.Tags = tags
+	v, err := c.door.b.SetTags(ctx, c.caller, t, action, tags, func(container bucket.Container) {
 		versions = container.Config.Versioning != bucket.VersioningOff
-		return nil
 	})
 	if err != nil {
 		return nil, err

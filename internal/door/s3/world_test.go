@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -61,13 +62,24 @@ func newWorldOn(tb testing.TB, wrap func(blob.Store) blob.Store, change ...func(
 	return newWorldAt(tb, clock.System{}, wrap, change...)
 }
 
+// newWorldLogging makes a world whose backend writes a log.
+func newWorldLogging(tb testing.TB, log *slog.Logger) *world {
+	tb.Helper()
+	return makeWorld(tb, clock.System{}, log, func(s blob.Store) blob.Store { return s })
+}
+
 // newWorldAt makes a world on a clock of its own.
 func newWorldAt(tb testing.TB, at clock.Clock, wrap func(blob.Store) blob.Store, change ...func(*Options)) *world {
+	tb.Helper()
+	return makeWorld(tb, at, nil, wrap, change...)
+}
+
+func makeWorld(tb testing.TB, at clock.Clock, log *slog.Logger, wrap func(blob.Store) blob.Store, change ...func(*Options)) *world {
 	tb.Helper()
 	w := &world{t: tb}
 	engine := memory.New(at)
 	stores := backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: wrap(engine.Blobs())}
-	w.b = backend.New(stores, backend.Options{Clock: at, BlockSize: 64 << 10, BufferBytes: 8 << 20, PartMin: 1 << 10})
+	w.b = backend.New(stores, backend.Options{Clock: at, Log: log, BlockSize: 64 << 10, BufferBytes: 8 << 20, PartMin: 1 << 10})
 	o := Options{Clock: at, Domains: []string{"s3.test"}}
 	for _, c := range change {
 		c(&o)
@@ -228,7 +240,7 @@ func (a *answer) element(name string) string {
 // cases are the end-to-end tests of operations, by name. Every served row must have one.
 func cases() map[string]func(*testing.T, *world) {
 	all := map[string]func(*testing.T, *world){}
-	for _, some := range []map[string]func(*testing.T, *world){objectCases(), multipartCases(), absentCases(), bucketCases(), taggingCases(), lockCases(), lifecycleCases(), corsCases(), publicCases(), postCases(), loggingCases()} {
+	for _, some := range []map[string]func(*testing.T, *world){objectCases(), multipartCases(), absentCases(), bucketCases(), taggingCases(), lockCases(), lifecycleCases(), corsCases(), publicCases(), postCases(), loggingCases(), policyCases()} {
 		for op, f := range some {
 			all[op] = f
 		}

@@ -94,6 +94,10 @@ func cloneDocuments(docs map[string][]byte) map[string][]byte {
 
 func cloneAccount(a key.Account) key.Account {
 	a.Meta = maps.Clone(a.Meta)
+	a.GroupPolicies = maps.Clone(a.GroupPolicies)
+	for group, policies := range a.GroupPolicies {
+		a.GroupPolicies[group] = cloneDocuments(policies)
+	}
 	return a
 }
 

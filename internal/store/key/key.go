@@ -77,6 +77,9 @@ type Account struct {
 	// Groups are the account's own lists of users, by name, that Pithos+ sharing names (Pithos+ 1.9).
 	Groups   map[string][]string `json:"groups,omitempty"`
 	Revision uint64              `json:"revision"`
+
+	// GroupPolicies are the policies of the groups that users are in (User.Groups), by group and name, as written.
+	GroupPolicies map[string]map[string][]byte `json:"group_policies,omitempty"`
 }
 
 // Roles that the backbone knows; others are kept as written.

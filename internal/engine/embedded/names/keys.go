@@ -76,6 +76,10 @@ func cloneIdentity(id key.Identity) key.Identity {
 	id.User.Groups = slices.Clone(id.User.Groups)
 	id.User.Policies = maps.Clone(id.User.Policies)
 	id.Account.Meta = maps.Clone(id.Account.Meta)
+	id.Account.GroupPolicies = maps.Clone(id.Account.GroupPolicies)
+	for group, policies := range id.Account.GroupPolicies {
+		id.Account.GroupPolicies[group] = maps.Clone(policies)
+	}
 	return id
 }
 

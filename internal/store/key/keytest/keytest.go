@@ -84,6 +84,7 @@ func (e *env) account(name string) key.Account {
 	a := key.Account{
 		ID: naming.AccountID(id), Canonical: "canonical " + id, DisplayName: "N\u00e4me", Email: id + "@example.org", Created: created,
 		QuotaBytes: 1 << 60, QuotaCount: 5, Meta: map[string]string{"a": "", "\u00e9": "\x01"},
+		GroupPolicies: map[string]map[string][]byte{"g": {"p": {0, 255}}},
 	}
 	made, err := e.s.CreateAccount(e.Context(), a)
 	errstest.OK(e, err)
