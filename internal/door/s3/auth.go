@@ -51,7 +51,7 @@ func (d *Door) authenticate(ctx context.Context, c *call) error {
 		return err
 	}
 	c.caller = backend.Caller{Principal: who, RequestID: c.id, Facts: c}
-	c.scheme, c.signed = a.Scheme, a.Scheme != sigv4.Anonymous
+	c.signed = a.Scheme != sigv4.Anonymous
 	c.payload = payload{auth: a, size: r.ContentLength}
 	if a.Payload.Streaming() {
 		c.payload.size = a.DecodedLength

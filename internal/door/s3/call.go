@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"pithos/internal/backend"
-	"pithos/internal/door/wire/sigv4"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -31,9 +30,8 @@ type call struct {
 
 	// Set by authenticate.
 	caller    backend.Caller
-	signed    bool // the request carried a valid signature
-	presigned bool // it was in the query
-	scheme    sigv4.Scheme
+	signed    bool        // the request carried a valid signature
+	presigned bool        // it was in the query
 	header    http.Header // headers of the request, with those that a presigned query carries
 	payload   payload
 

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pithos/internal/door/wire/sigv4"
 )
 
 // Fact implements policy.Facts: what the request itself says for the conditions of policies. What is said of the operation (source, version, tags, lock)
@@ -72,7 +74,7 @@ func (c *call) authType() string {
 		return ""
 	case c.presigned:
 		return "REST-QUERY-STRING"
-	case c.row != nil && c.row.op == "PostObject":
+	case c.payload.auth.Scheme == sigv4.V4Form || c.payload.auth.Scheme == sigv4.V2Form:
 		return "POST"
 	}
 	return "REST-HEADER"
@@ -82,7 +84,7 @@ func (c *call) signatureVersion() string {
 	switch {
 	case !c.signed:
 		return ""
-	case strings.HasPrefix(c.scheme.String(), "v2"):
+	case strings.HasPrefix(c.payload.auth.Scheme.String(), "v2"):
 		return "AWS"
 	}
 	return "AWS4-HMAC-SHA256"

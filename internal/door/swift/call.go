@@ -236,7 +236,7 @@ func objectName(s string) (naming.ObjectName, error) {
 
 // authenticate tells who asks. A token of a stranger is the anonymous public's.
 func (c *call) authenticate(ctx context.Context) error {
-	c.caller.RequestID = c.id
+	c.caller.RequestID, c.caller.Facts = c.id, c
 	token := c.h("X-Auth-Token")
 	if token == "" {
 		token = c.h("X-Storage-Token")
