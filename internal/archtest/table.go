@@ -137,6 +137,8 @@ var outsiders = []outsider{
 	{"golang.org/x/crypto", []string{"internal", "client", "cmd"}},
 	{"golang.org/x/sync", []string{"internal", "client", "cmd"}},
 	{"golang.org/x/sys", []string{"internal/engine/embedded", "internal/server", "internal/backend/slab"}},
+	{"golang.org/x/time", []string{"internal/door/wire"}},
+	{"github.com/pires/go-proxyproto", []string{"internal/server"}},
 	{"golang.org/x/text", []string{"internal/naming", "internal/door"}},
 	{"net/http", []string{"internal/door", "internal/server", "client", "cmd"}},
 	{"encoding/xml", []string{"internal/door"}},

@@ -21,6 +21,7 @@ import (
 type Config struct {
 	Data      string // the data directory
 	S3        S3
+	Proxies   Proxies
 	OpenStack OpenStack
 	Admin     Admin
 	Keystore  Keystore
@@ -45,8 +46,22 @@ type S3 struct {
 	Domains []string // virtual hosts: requests to NAME.DOMAIN are for the bucket NAME
 	// LogInterval is the longest wait of a record of access for its delivery into a bucket.
 	LogInterval time.Duration
-	TLS         TLS
+	// External are the addresses by which clients know the service, as URLs without a slash at the end.
+	External []string
+	TLS      TLS
 }
+
+// Proxies are what may stand between clients and the service.
+type Proxies struct {
+	Trusted  []string // addresses and networks whose forwarding headers count
+	Protocol string   // whether they may speak the PROXY protocol: On or Off
+}
+
+// Words of settings that are one or the other.
+const (
+	On  = "on"
+	Off = "off"
+)
 
 // TLS names the certificate of a listener; both fields or none are set.
 type TLS struct {
@@ -165,8 +180,18 @@ type Limits struct {
 	HeaderTimeout time.Duration // to send a request's header
 	IdleTimeout   time.Duration // a connection without a request
 	BodyTimeout   time.Duration // a body, or a reader of an answer, that makes no progress
+	Address       Share         // of one client address
+	User          Share         // of one user
 	UploadGrace   time.Duration // blocks of a writer that vanished
 	DrainTimeout  time.Duration // for running requests after SIGTERM
+}
+
+// Share is what one client address or user may take; 0 is no limit.
+type Share struct {
+	Connections int   // open at once; of addresses only
+	Rate        int   // requests per second
+	Requests    int   // under way at once
+	Bandwidth   int64 // bytes per second, both ways; of users only
 }
 
 // Quota holds for accounts that have none of their own; 0 is no limit.
@@ -211,6 +236,7 @@ func Default() *Config {
 	return &Config{
 		Data:     "./pithos-data",
 		S3:       S3{Listen: "127.0.0.1:9000", Region: "us-east-1", LogInterval: 5 * time.Minute},
+		Proxies:  Proxies{Protocol: Off},
 		Admin:    Admin{Listen: "127.0.0.1:9090"},
 		Keystore: Keystore{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_keys"}},
 		Buckets:  Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_buckets"}},

@@ -148,7 +148,7 @@ func TestComplaintsNameThePlaceAndTheWayOut(t *testing.T) {
 	const users = "keystore:\n  kind: file\n  users:\n"
 	for _, tc := range []struct{ name, yaml, want string }{
 		{"unknown key", "data: x\ns3:\n  listn: :9000\n", "pithos.yaml:3: s3.listn: unknown key; did you mean listen?"},
-		{"unknown section", "swift: {}\n", "pithos.yaml:1: swift: unknown key; known are data, s3, openstack, admin, keystore, bucketstore, metastore, blobstore, limits, quota, gc, scrub, testing, log"},
+		{"unknown section", "swift: {}\n", "pithos.yaml:1: swift: unknown key; known are data, s3, proxies, openstack, admin, keystore, bucketstore, metastore, blobstore, limits, quota, gc, scrub, testing, log"},
 		{"dotted key", "s3.listen: :9000\n", "pithos.yaml:1: s3.listen: unknown key"},
 		{"repeated key", "data: x\ndata: y\n", "pithos.yaml:2: data: given twice"},
 		{"bad address", "s3:\n  listen: localhost\n", `pithos.yaml:2: s3.listen: "localhost" is not an address; write host:port`},

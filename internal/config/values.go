@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -247,4 +248,25 @@ func clip(s string) string {
 		s = s[:80] + "..."
 	}
 	return strings.ToValidUTF8(s, "?")
+}
+
+// parseExternal reads a URL of the service: scheme, host, perhaps a path.
+func parseExternal(s string) (string, error) {
+	u, err := url.Parse(strings.TrimRight(s, "/"))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.EscapedPath() != u.Path {
+		return "", fmt.Errorf("%q is not an address of the service; write for example https://s3.example.org or https://example.org/storage", clip(s))
+	}
+	u.Host = strings.ToLower(u.Host)
+	return u.String(), nil
+}
+
+// parseNetwork reads an address or a network.
+func parseNetwork(s string) (string, error) {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return s, nil
+	}
+	if _, err := netip.ParsePrefix(s); err == nil {
+		return s, nil
+	}
+	return "", fmt.Errorf("%q is neither an address nor a network; write for example 10.0.0.7 or 10.0.0.0/8", clip(s))
 }

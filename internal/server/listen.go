@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -39,6 +40,11 @@ type limited struct {
 	slots  chan struct{}
 	closed chan struct{}
 	once   sync.Once
+
+	most   int // connections of one address; 0: no limit
+	exempt func(netip.Addr) bool
+	mu     sync.Mutex
+	open   map[netip.Addr]int // by address
 }
 
 func newLimited(l net.Listener, connections int) *limited {
@@ -52,13 +58,58 @@ func (l *limited) Accept() (net.Conn, error) {
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
-	c, err := l.Listener.Accept()
+	c, err := l.accept()
 	if err != nil {
 		<-l.slots
 		return nil, err
 	}
 	// The TCP connection itself must stay visible inside: net/http sends files by it, and looks for nothing else.
-	return &limitedConn{TCPConn: c.(*net.TCPConn), slots: l.slots}, nil
+	return &limitedConn{TCPConn: c.(*net.TCPConn), slots: l.slots, left: l.left}, nil
+}
+
+// accept waits for a connection of an address that does not have too many. The others are closed without a word: there is nothing yet to answer.
+func (l *limited) accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil || l.most == 0 {
+			return c, err
+		}
+		peer, ok := addrOf(c.RemoteAddr().String())
+		if !ok || l.exempt(peer) {
+			return c, nil
+		}
+		l.mu.Lock()
+		full := l.open[peer] >= l.most
+		if !full {
+			l.open[peer]++
+		}
+		l.mu.Unlock()
+		if !full {
+			return c, nil
+		}
+		_ = c.Close() // nobody waits for its error
+	}
+}
+
+// left takes a closed connection out of the count.
+func (l *limited) left(c net.Conn) {
+	if l.most == 0 {
+		return
+	}
+	peer, ok := addrOf(c.RemoteAddr().String())
+	if !ok || l.exempt(peer) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[peer]--; l.open[peer] <= 0 {
+		delete(l.open, peer)
+	}
+}
+
+// perAddress bounds the connections of one address, but for those that are exempt.
+func (l *limited) perAddress(most int, exempt func(netip.Addr) bool) {
+	l.most, l.exempt, l.open = most, exempt, map[netip.Addr]int{}
 }
 
 // Close implements net.Listener.
@@ -71,12 +122,38 @@ type limitedConn struct {
 	*net.TCPConn
 	slots chan struct{}
 	once  sync.Once
+	left  func(net.Conn)
+	proxy *proxyHeader // nil: no proxy stands between, or none that is trusted
+}
+
+// Read implements net.Conn.
+func (c *limitedConn) Read(p []byte) (int, error) {
+	if c.proxy == nil {
+		return c.TCPConn.Read(p)
+	}
+	if c.proxy.read(); c.proxy.err != nil {
+		return 0, c.proxy.err
+	}
+	return c.proxy.in.Read(p)
+}
+
+// RemoteAddr implements net.Conn: the client's address, if a proxy told it.
+func (c *limitedConn) RemoteAddr() net.Addr {
+	if c.proxy != nil {
+		if c.proxy.read(); c.proxy.client != nil {
+			return c.proxy.client
+		}
+	}
+	return c.TCPConn.RemoteAddr()
 }
 
 // Close implements net.Conn and gives the place back.
 func (c *limitedConn) Close() error {
 	err := c.TCPConn.Close()
-	c.once.Do(func() { <-c.slots })
+	c.once.Do(func() {
+		<-c.slots
+		c.left(c.TCPConn)
+	})
 	return err
 }
 

@@ -37,7 +37,7 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 		}
 		objects.ServeHTTP(w, r)
 	})}
-	s.swift = s.httpServer(base, s.mender.restore(s.swiftIn), cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, http.DefaultMaxHeaderBytes)
+	s.swift = s.httpServer(base, s.mender.restore(s.front.behind(s.swiftIn)), cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, http.DefaultMaxHeaderBytes)
 	s.swift.ConnContext = s.mender.connContext
 	return nil
 }

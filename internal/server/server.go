@@ -85,7 +85,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
-	s := &service{o: o, stores: st, metrics: newMetrics(o.Version), mender: newMender()}
+	s := &service{o: o, stores: st, metrics: newMetrics(o.Version), mender: newMender(), front: newFront(o.Config)}
 	return s.run(ctx)
 }
 
@@ -99,6 +99,7 @@ type service struct {
 	s3       *http.Server
 	gate     *gate
 	mender   *mender
+	front    *front
 	swift    *http.Server // nil: the OpenStack API is not served
 	swiftIn  *gate
 	swiftAt  net.Listener
@@ -148,13 +149,15 @@ func (s *service) run(ctx context.Context) (err error) {
 		return err
 	}
 	s.failed = make(chan error, 3)
+	s3Listener.(*limited).perAddress(cfg.Limits.Address.Connections, s.front.trusts)
+	s3Conns, swiftConns := s.proxied(s3Listener), s.proxied(s.swiftAt)
 	if !serveTLS {
-		s3Listener = s.mender.listener(s3Listener) // what passes below TLS is encrypted
+		s3Conns = s.mender.listener(s3Conns) // what passes below TLS is encrypted
 	}
-	s.serve(s.s3, s3Listener, serveTLS)
+	s.serve(s.s3, s3Conns, serveTLS)
 	s.serve(s.admin, adminListener, false)
 	if s.swift != nil {
-		s.serve(s.swift, s.mender.listener(s.swiftAt), false)
+		s.serve(s.swift, s.mender.listener(swiftConns), false)
 	}
 	s.o.Log.InfoContext(ctx, "serving", "s3", started.S3, "openstack", started.OpenStack, "admin", started.Admin, "data", started.Data, "version", s.o.Version)
 	if s.o.Started != nil {
@@ -218,12 +221,13 @@ func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks
 	cfg := s.o.Config
 	door := s3.New(b, s3.Options{
 		Region: cfg.S3.Region, Domains: cfg.S3.Domains, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("s3"), AccessLog: tasks.accessLog,
+		Places: s.front.places(), Addresses: limiter(cfg.Limits.Address, s.o.Clock), Users: limiter(cfg.Limits.User, s.o.Clock),
 		Limits: s3.Limits{HeaderBytes: int(cfg.Limits.HeaderBytes)},
 		Pace:   wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
 	})
 	s.gate = &gate{next: door, refuse: http.HandlerFunc(door.Refuse)}
 	// The door refuses a large header in the words of its protocol; net/http's own bound lies behind it.
-	s.s3 = s.httpServer(base, s.mender.restore(s.gate), cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, 2*int(cfg.Limits.HeaderBytes))
+	s.s3 = s.httpServer(base, s.mender.restore(s.front.behind(s.gate)), cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, 2*int(cfg.Limits.HeaderBytes))
 	s.s3.ConnContext = s.mender.connContext
 	if cfg.S3.TLS.Cert != "" {
 		cert, err := newCertificate(cfg.S3.TLS.Cert, cfg.S3.TLS.Key, s.o.Clock)

@@ -188,8 +188,6 @@ func orUnknown(a naming.AccountID) naming.AccountID {
 }
 
 func scheme(r *http.Request) string {
-	if r.TLS != nil {
-		return "https://"
-	}
-	return "http://"
+	o := wire.OriginOf(r)
+	return o.Scheme + "://"
 }

@@ -39,7 +39,7 @@ func (d *Door) authenticate(ctx context.Context, c *call) error {
 	}
 	signed := sigv4.Request{
 		Method: r.Method, Target: r.RequestURI, Host: r.Host, Header: r.Header,
-		ContentLength: r.ContentLength, TransferEncoding: r.TransferEncoding, Bucket: c.vhost,
+		ContentLength: r.ContentLength, TransferEncoding: r.TransferEncoding, Bucket: c.vhost, Places: d.places(c),
 	}
 	var who access.Principal
 	a, err := d.verifier.Verify(ctx, &signed, func(ctx context.Context, accessKey string) (string, error) {
@@ -64,6 +64,25 @@ func (d *Door) authenticate(ctx context.Context, c *call) error {
 		c.takeHoisted(a)
 	}
 	return nil
+}
+
+// places are the hosts and prefixes that a client may have signed, besides what has come: those it is known to have used, then all that the service is
+// known by.
+func (d *Door) places(c *call) []sigv4.Place {
+	if len(d.o.Places) == 0 && (c.origin.Prefix == "" || c.origin.Sent) {
+		return nil
+	}
+	var list []sigv4.Place
+	if c.origin.Prefix != "" && !c.origin.Sent {
+		list = append(list, sigv4.Place{Host: c.origin.Host, Prefix: c.origin.Prefix})
+	}
+	for _, p := range d.o.Places {
+		list = append(list, p)
+		if p.Prefix != "" {
+			list = append(list, sigv4.Place{Host: p.Host}) // the prefix has come with the path
+		}
+	}
+	return list
 }
 
 // takeHoisted moves the headers that a presigned query carries to the headers. A header that was sent as such stays.
@@ -98,6 +117,9 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	}
 	n, err := b.payload.body.Read(p)
 	b.received += int64(n)
+	if late := b.userPass.Bytes(b.r.Context(), n); late != nil && err == nil {
+		return n, late
+	}
 	if reason := errs.ReasonOf(err); reason == errs.SlowBody || reason == errs.IncompleteBody {
 		b.payload.stalled = true
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pithos/internal/backend"
+	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -27,6 +28,7 @@ type call struct {
 	bucket naming.BucketName
 	name   naming.ObjectName
 	query  query
+	origin wire.Origin
 
 	// Set by authenticate.
 	caller    backend.Caller
@@ -43,6 +45,8 @@ type call struct {
 
 	logged   logged
 	location string // that the body of CreateBucket asks for
+
+	addressPass, userPass wire.Pass
 
 	// out is the header of the answer. Keys are set directly, in canonical form. It is cleared when the handler fails.
 	out      http.Header

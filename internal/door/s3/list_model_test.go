@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	listCases = flag.Int("listcases", 1000, "random listings to compare with a sorted list")
+	listCases = flag.Int("listcases", 300, "random listings to compare with a sorted list")
 	listSeed  = flag.Uint64("listseed", 0, "repeats the random listings of a run; 0 draws one")
 )
 

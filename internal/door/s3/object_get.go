@@ -338,15 +338,11 @@ func tokenChar(ch byte) bool {
 
 // objectURL is where the object is, as completed uploads tell it.
 func (c *call) objectURL() string {
-	scheme := "http://"
-	if c.r.TLS != nil {
-		scheme = "https://"
-	}
 	path := "/" + encodePath(string(c.name))
 	if c.vhost == "" {
 		path = "/" + string(c.bucket) + path
 	}
-	return scheme + c.r.Host + path
+	return c.origin.URL() + path
 }
 
 // encodePath percent-encodes a key for a URL; slashes stay.

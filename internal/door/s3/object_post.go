@@ -100,6 +100,9 @@ func (c *call) admitForm(ctx context.Context, f *form) (least int64, err error) 
 		return 0, err
 	}
 	c.caller.Principal, c.signed, c.payload.auth = who, true, auth
+	if err := c.enterUser(); err != nil {
+		return 0, err
+	}
 	policy, err := parsePolicy(signed.Policy)
 	if err != nil {
 		return 0, err

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"pithos/internal/door/wire"
 	"pithos/internal/naming"
 )
 
@@ -27,6 +28,8 @@ func (d *Door) parse(c *call) error {
 		return err
 	}
 	path, rawQuery := splitTarget(c.r)
+	c.origin = wire.OriginOf(c.r)
+	path = c.origin.Strip(path)
 	var err error
 	if c.query, err = parseQuery(rawQuery); err != nil {
 		return err

@@ -19,10 +19,16 @@ type sink struct {
 	clock clock.Clock
 	n     int64
 	begun bool
-	at    time.Time // when it began
+	at    time.Time         // when it began
+	pass  func(n int) error // waits until the user may have n bytes; nil: no limit
 }
 
 func (s *sink) Write(p []byte) (int, error) {
+	if s.pass != nil {
+		if err := s.pass(len(p)); err != nil {
+			return 0, err
+		}
+	}
 	if !s.begun {
 		s.begun, s.at = true, s.clock.Now()
 	}
@@ -35,6 +41,9 @@ func (s *sink) Write(p []byte) (int, error) {
 // be cut, except when nothing was written yet: then send answers with the error itself.
 func (c *call) send(ctx context.Context, rep *reply) error {
 	c.finishHeaders(ctx, rep)
+	if c.userPass != (wire.Pass{}) {
+		c.w.pass = func(n int) error { return c.userPass.Bytes(ctx, n) }
+	}
 	if rep.stream == nil {
 		c.w.w.WriteHeader(rep.status)
 		if len(rep.body) == 0 || c.r.Method == http.MethodHead {
@@ -130,7 +139,9 @@ func (c *call) refuse(err error) *reply {
 		// The client miscounted or was garbled: what follows on the connection may be the rest of the body and no request.
 		c.set("Connection", "close")
 	case f.code == SlowDown || f.code == ServiceUnavailable || f.code == InsufficientStorage:
-		c.set("Retry-After", "1")
+		if c.out["Retry-After"] == nil {
+			c.set("Retry-After", "1")
+		}
 	case status == http.StatusMethodNotAllowed && c.out["Allow"] == nil:
 		c.setIf("Allow", c.door.table.allowed(c.level))
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"pithos/internal/access"
+	"pithos/internal/door/wire"
 	"pithos/internal/naming"
 )
 
@@ -182,14 +183,10 @@ func (s *site) failed(ctx context.Context, failure error) (*reply, error) {
 func (s *site) redirect() *reply {
 	c := s.c
 	clear(c.out)
-	scheme := "http"
-	if c.r.TLS != nil {
-		scheme = "https"
-	}
 	path := c.path
 	if c.remapped != "" {
 		path = strings.TrimPrefix(path, c.remapped)
 	}
-	c.set("Location", scheme+"://"+c.r.Host+quotePath(path+"/", "/"))
+	c.set("Location", wire.OriginOf(c.r).Scheme+"://"+c.r.Host+quotePath(path+"/", "/"))
 	return &reply{status: http.StatusMovedPermanently, body: page(http.StatusMovedPermanently)}
 }

@@ -14,6 +14,7 @@ import (
 type form struct {
 	rawPath bool   // the path as sent instead of decoded and encoded again
 	host    string // the Host header to assume
+	prefix  string // of the path
 }
 
 // forms lists the forms worth trying, the regular one first.
@@ -32,6 +33,15 @@ func forms(r *Request, t *target, buf []form) []form {
 			}
 		}
 	}
+	for _, p := range r.Places {
+		if p.Host == r.Host && p.Prefix == "" {
+			continue
+		}
+		buf = append(buf, form{host: p.Host, prefix: p.Prefix})
+		if rawDiffers {
+			buf = append(buf, form{rawPath: true, host: p.Host, prefix: p.Prefix})
+		}
+	}
 	return buf
 }
 
@@ -46,6 +56,7 @@ func isEncodingOf(raw, path string) bool {
 func appendCanonical(b []byte, r *Request, t *target, f form, signed, payload, skip string) []byte {
 	b = append(b, r.Method...)
 	b = append(b, '\n')
+	b = appendEncoded(b, f.prefix, true)
 	if f.rawPath {
 		b = append(b, t.raw...)
 	} else {

@@ -19,7 +19,13 @@ type Request struct {
 	TransferEncoding []string
 	// Bucket is the bucket that the host name stands for, "" with path-style addressing. Only Version 2 signs it.
 	Bucket string
+	// Places are hosts, with prefixes of paths, by which clients may know the service while proxies change both. A signature over one of them counts
+	// like one over Host and Target: it binds the request all the same.
+	Places []Place
 }
+
+// Place is a host and the beginning of all its paths, without a slash at its end.
+type Place struct{ Host, Prefix string }
 
 // values finds a header by its name in lower case. It does not allocate.
 func (r *Request) values(lower string) []string {

@@ -98,11 +98,10 @@ func (v *Verifier) matchV2(ctx context.Context, r *Request, t *target, a *Auth, 
 	if sum := sumV2(key, toSign); err == nil && subtle.ConstantTimeCompare(sum, provided) == 1 {
 		return nil
 	}
-	if strings.LastIndexByte(t.raw, '/') == 0 && len(t.raw) > 1 && r.Bucket == "" {
-		// AWS's SDKs send "/bucket" and sign "/bucket/".
-		slashed := *t
-		slashed.raw += "/"
-		sum := sumV2(key, stringToSignV2(r, &slashed, a.hoisted, a.Scheme == V2Query, date))
+	for _, raw := range pathsV2(r, t) {
+		other := *t
+		other.raw = raw
+		sum := sumV2(key, stringToSignV2(r, &other, a.hoisted, a.Scheme == V2Query, date))
 		if err == nil && subtle.ConstantTimeCompare(sum, provided) == 1 {
 			return nil
 		}
@@ -111,6 +110,24 @@ func (v *Verifier) matchV2(ctx context.Context, r *Request, t *target, a *Auth, 
 	v.log.LogAttrs(ctx, slog.LevelDebug, "signature does not match",
 		slog.String("access_key", clip(a.AccessKey)), slog.String("string_to_sign", shown))
 	return mismatch(clip(a.AccessKey), shown, sig, "")
+}
+
+// pathsV2 are further paths that a client may have signed: AWS's SDKs send "/bucket" and sign "/bucket/"; a proxy may have cut off a prefix.
+func pathsV2(r *Request, t *target) (paths []string) {
+	slashed := strings.LastIndexByte(t.raw, '/') == 0 && len(t.raw) > 1 && r.Bucket == ""
+	if slashed {
+		paths = append(paths, t.raw+"/")
+	}
+	for _, p := range r.Places {
+		if p.Prefix == "" {
+			continue
+		}
+		paths = append(paths, p.Prefix+t.raw)
+		if slashed {
+			paths = append(paths, p.Prefix+t.raw+"/")
+		}
+	}
+	return paths
 }
 
 func sumV2(secret, toSign string) []byte {
