@@ -117,6 +117,8 @@ type Caller struct {
 	access.Principal
 	RequestID string
 	Facts     policy.Facts // what the door knows of the request for the conditions of policies; nil: nothing
+	// OpenExpired shows objects whose time is up while they are still there.
+	OpenExpired bool
 }
 
 // Ref names a container, either by its global bucket name or by account and name.

@@ -39,7 +39,7 @@ func (b *Backend) reviseOnce(ctx context.Context, c Caller, r Ref, name naming.O
 	if err != nil {
 		return nil, err
 	}
-	if !old.Visible() || expired(old, b.now()) {
+	if !old.Visible() || expired(old, b.now()) && !c.OpenExpired {
 		return nil, errs.E("", errs.NotFound, errs.Object, string(name))
 	}
 	a := attributesOf(old)

@@ -72,6 +72,24 @@ type TLS struct {
 // OpenStack is the listener of the OpenStack doors: identity and Swift.
 type OpenStack struct {
 	Listen string // "": not served
+
+	Domains     []string // hosts below them name accounts and containers
+	FollowCNAME bool     // hosts that are aliases of such hosts too
+	CORSOrigins []string // allowed in every container
+	CORSExpose  []string
+	QuotedETags bool
+	ReadOnly    bool
+	DisableFile string        // while it exists, /healthcheck answers 503
+	ReapDelay   time.Duration // how long expired objects can be asked for
+	Forbidden   string        // characters that no name may have
+	Rates       Rates
+}
+
+// Rates bound requests of the Swift API; 0 is no bound.
+type Rates struct {
+	Account   int // containers made and deleted per second and account
+	Container int // writes per second and container
+	Listing   int // listings per second and container
 }
 
 // Admin is the listener of the admin API, metrics, health checks and profiles.

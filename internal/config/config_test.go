@@ -68,6 +68,10 @@ func TestEverySettingCanBeSetFromEverySource(t *testing.T) {
 			continue // only together; see TestTLS
 		case "openstack.listen":
 			value = "127.0.0.1:8080"
+		case "openstack.disable_file":
+			value = "/run/disabled"
+		case "openstack.forbidden_characters":
+			value = "'"
 		case "s3.domains":
 			value = "s3.example.org"
 		}

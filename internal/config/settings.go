@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -26,7 +27,7 @@ func Flag(key string) string { return strings.NewReplacer(".", "-", "_", "-").Re
 
 // settings is the table, bound to the fields of c.
 func (c *Config) settings() []setting {
-	l := &c.Limits
+	l, o := &c.Limits, &c.OpenStack
 	return append([]setting{
 		one("data", "directory", "Where everything is kept. Relative to the working directory. Made if missing, with mode 0700.", &c.Data, parseText("a directory"), showText),
 		one("s3.listen", "address", "Address of the S3 API: `host:port`, `:port` for all interfaces, port 0 for any free port.", &c.S3.Listen, parseAddress, showText),
@@ -39,6 +40,18 @@ func (c *Config) settings() []setting {
 		one("s3.tls.cert", "file", "Certificate chain in PEM for HTTPS. Needs `s3.tls.key`. A renewed file is picked up without a restart.", &c.S3.TLS.Cert, parseText("a file"), showText),
 		one("s3.tls.key", "file", "Private key in PEM for HTTPS. Needs `s3.tls.cert`.", &c.S3.TLS.Key, parseText("a file"), showText),
 		one("openstack.listen", "address", "Address of the OpenStack API: Swift and its sign-in at `/auth/v1.0`. Without it the API is not served.", &c.OpenStack.Listen, parseAddress, showText),
+		many("openstack.domains", "domains", "Domains whose hosts name accounts and containers: with `swift.example.org`, a request to `CONTAINER.AUTH-ACCOUNT.swift.example.org` is for that container.", &o.Domains, parseDomain),
+		one("openstack.follow_cname", "`true` or `false`", "Whether a host that is an alias (CNAME) of a host below `openstack.domains` is taken for it.", &o.FollowCNAME, parseSwitch, strconv.FormatBool),
+		many("openstack.cors_origins", "origins", "Origins whose scripts may use every container, beside those that a container's own metadata allows; `*` for all.", &o.CORSOrigins, parsePlain),
+		many("openstack.cors_expose", "headers", "Headers that such scripts may see beside the usual ones.", &o.CORSExpose, parsePlain),
+		one("openstack.quoted_etags", "`true` or `false`", "Whether Swift's ETags stand in quotes where neither container nor account say otherwise.", &o.QuotedETags, parseSwitch, strconv.FormatBool),
+		one("openstack.read_only", "`true` or `false`", "Whether the OpenStack API refuses to change anything.", &o.ReadOnly, parseSwitch, strconv.FormatBool),
+		one("openstack.disable_file", "file", "While this file exists, `/healthcheck` answers 503, so that a load balancer takes the service out.", &o.DisableFile, parseText("a file"), showText),
+		one("openstack.reap_delay", "duration", "Time that expired objects can still be read and revived with `X-Open-Expired: true`; 0s refuses that. They stay that long whichever door they came by.", &o.ReapDelay, parseDuration(0, 365*24*time.Hour), showDuration),
+		one("openstack.forbidden_characters", "characters", "Characters that no name in a request to the OpenStack API may have.", &o.Forbidden, parsePlain, showText),
+		one("openstack.rates.account", "number", "Containers that may be made and deleted per second in one account; 0 is no bound. Who is faster waits, and after a minute gets 498.", &o.Rates.Account, parseNumber(0, 1_000_000), showNumber),
+		one("openstack.rates.container", "number", "Objects that may be written and deleted per second in one container over the OpenStack API; 0 is no bound.", &o.Rates.Container, parseNumber(0, 1_000_000), showNumber),
+		one("openstack.rates.listing", "number", "Listings per second of one container over the OpenStack API; 0 is no bound.", &o.Rates.Listing, parseNumber(0, 1_000_000), showNumber),
 		one("admin.listen", "address", "Address of the admin API, `/metrics`, `/healthz`, `/readyz` and profiles. Keep it on a private network: metrics and health need no token.", &c.Admin.Listen, parseAddress, showText),
 		one("keystore.kind", "`embedded`, `file` or `cassandra`", "`embedded` keeps users and keys in the data directory (`pithos user add`), `cassandra` on a cluster; `file` takes them from `keystore.users`.", &c.Keystore.Kind, parseWord(Embedded, File, Cassandra), showText),
 		one("bucketstore.kind", "`embedded` or `cassandra`", "Engine that keeps buckets and containers.", &c.Buckets.Kind, parseWord(Embedded, Cassandra), showText),

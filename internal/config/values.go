@@ -106,6 +106,16 @@ func parseKeyspace(s string) (string, error) {
 	return s, nil
 }
 
+func parseSwitch(s string) (bool, error) {
+	switch s {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is neither true nor false", clip(s))
+}
+
 func parsePlain(s string) (string, error) {
 	if s == "" || strings.ContainsFunc(s, control) {
 		return "", errors.New("write a word here, or leave the setting out")

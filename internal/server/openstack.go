@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -27,8 +29,15 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 	door := identity.New(b, identity.Options{Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("identity")})
 	objects := swift.New(b, swift.Options{
 		Who: door.Who, Version: s.o.Version, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("swift"),
-		Limits: swift.Limits{ObjectBytes: cfg.Limits.PutSize},
-		Pace:   wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
+		Limits:  swift.Limits{ObjectBytes: cfg.Limits.PutSize},
+		Domains: cfg.OpenStack.Domains, LookupCNAME: lookupCNAME(cfg.OpenStack.FollowCNAME),
+		CORS:     swift.CORS{Origins: cfg.OpenStack.CORSOrigins, Expose: cfg.OpenStack.CORSExpose},
+		Disabled: exists(cfg.OpenStack.DisableFile), ReadOnly: cfg.OpenStack.ReadOnly, QuotedETags: cfg.OpenStack.QuotedETags,
+		OpenExpired: cfg.OpenStack.ReapDelay > 0, Names: swift.NameCheck{Characters: cfg.OpenStack.Forbidden},
+		Rates: swift.Rates{
+			Account: float64(cfg.OpenStack.Rates.Account), Container: float64(cfg.OpenStack.Rates.Container), Listing: float64(cfg.OpenStack.Rates.Listing),
+		},
+		Pace: wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
 	})
 	s.swiftIn = &gate{refuse: http.HandlerFunc(objects.Refuse), next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if identity.Serves(r.URL.Path) {
@@ -40,6 +49,25 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 	s.swift = s.httpServer(base, s.mender.restore(s.front.behind(s.swiftIn)), cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, http.DefaultMaxHeaderBytes)
 	s.swift.ConnContext = s.mender.connContext
 	return nil
+}
+
+// lookupCNAME finds what a host is an alias of, if aliases are to be followed.
+func lookupCNAME(follow bool) func(context.Context, string) (string, error) {
+	if !follow {
+		return nil
+	}
+	return net.DefaultResolver.LookupCNAME
+}
+
+// exists tells whether a file is there; nil when there is none to look for.
+func exists(file string) func() bool {
+	if file == "" {
+		return nil
+	}
+	return func() bool {
+		_, err := os.Stat(file)
+		return err == nil
+	}
 }
 
 // drain ends the servers of all doors together: what still runs is cut when the last of them has had its time. It reports whether every

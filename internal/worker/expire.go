@@ -21,6 +21,7 @@ type Expiring struct {
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Interval time.Duration // wait between two looks at the index of expiry
+	Delay    time.Duration // how long expired versions stay for those who ask for them
 }
 
 // Expirer deletes versions whose time has come (X-Delete-At). An expired version goes for good. If it is the newest of its name and
@@ -65,7 +66,7 @@ func (e *Expirer) Step(ctx context.Context) (time.Duration, error) {
 	now := e.Clock.Now()
 	for limit := expirePerStep; ; limit *= 2 {
 		due := make([]meta.DueVersion, 0, expirePerStep)
-		err := e.Meta.Due(ctx, now, limit, func(d meta.DueVersion) bool {
+		err := e.Meta.Due(ctx, now.Add(-e.Delay), limit, func(d meta.DueVersion) bool {
 			due = append(due, d)
 			return true
 		})

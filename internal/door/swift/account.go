@@ -23,7 +23,7 @@ func getAccount(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, containers, err := c.listContainers(ctx, q)
+	entries, containers, sums, err := c.listContainers(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -31,26 +31,28 @@ func getAccount(ctx context.Context, c *call) (*reply, error) {
 	c.setInt("X-Account-Object-Count", usage.Objects)
 	c.setInt("X-Account-Bytes-Used", usage.Bytes)
 	c.setInt("X-Account-Container-Count", int64(containers))
-	c.setInt("X-Account-Storage-Policy-Default-Object-Count", usage.Objects)
-	c.setInt("X-Account-Storage-Policy-Default-Bytes-Used", usage.Bytes)
-	c.setInt("X-Account-Storage-Policy-Default-Container-Count", int64(containers))
+	sums.show(c, containers, usage.Objects, usage.Bytes)
+	c.setIf("X-Account-Rfc-Compliant-Etags", account.Meta[etagsMeta])
 	c.set("X-Timestamp", timestamp(account.Created))
 	return c.list(q, "account", c.account, entries)
 }
 
 // listContainers gives the entries of a listing, and how many containers the account has.
-func (c *call) listContainers(ctx context.Context, q listing) (entries []entry, count int, err error) {
+func (c *call) listContainers(ctx context.Context, q listing) (entries []entry, count int, sums policySums, err error) {
 	after := naming.ContainerName("")
 	fold := newFold(q)
 	for {
 		list, more, err := c.door.b.Containers(ctx, c.caller, c.owner, after, 1000)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, nil, err
 		}
 		for i := range list {
 			found := &list[i]
 			after = found.Name
 			count++
+			if err := sums.add(ctx, c, found); err != nil {
+				return nil, 0, nil, err
+			}
 			fold.add(entry{name: string(found.Name), modified: modifiedOf(found), container: found})
 		}
 		if !more {
@@ -59,7 +61,7 @@ func (c *call) listContainers(ctx context.Context, q listing) (entries []entry, 
 	}
 	entries = fold.done()
 	if c.r.Method == http.MethodHead {
-		return entries, count, nil
+		return entries, count, sums, nil
 	}
 	for i := range entries {
 		if entries[i].container == nil || q.format == plain {
@@ -70,11 +72,11 @@ func (c *call) listContainers(ctx context.Context, q listing) (entries []entry, 
 			continue // it was deleted meanwhile
 		}
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, nil, err
 		}
 		entries[i].count, entries[i].bytes = usage.Objects, usage.Bytes
 	}
-	return entries, count, nil
+	return entries, count, sums, nil
 }
 
 // postAccount changes an account's metadata.
@@ -88,7 +90,10 @@ func postAccount(ctx context.Context, c *call) (*reply, error) {
 			return nil, refusal(http.StatusNotImplemented, "Quotas of accounts are not set here; the service's operator sets them.")
 		}
 	}
-	err = c.door.b.ConfigureAccount(ctx, c.caller, c.owner, func(meta map[string]string) error { return apply(meta, changes) })
+	err = c.door.b.ConfigureAccount(ctx, c.caller, c.owner, func(meta map[string]string) error {
+		c.quoteWish("Account").keepMeta(meta)
+		return apply(meta, changes)
+	})
 	if err != nil {
 		return nil, err
 	}

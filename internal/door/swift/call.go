@@ -139,7 +139,7 @@ func (c *call) gatekeep() error {
 }
 
 // parse reads the path and the query. No path is cleaned: "//" and ".." are parts of names like any others.
-func (c *call) parse() error {
+func (c *call) parse(ctx context.Context) error {
 	target := c.r.RequestURI
 	if !strings.HasPrefix(target, "/") {
 		if _, rest, ok := strings.Cut(target, "://"); ok {
@@ -150,8 +150,11 @@ func (c *call) parse() error {
 	path, raw, _ := strings.Cut(target, "?")
 	c.path = unescape(path)
 	c.query, _ = url.ParseQuery(raw) // what cannot be read is left out, as in Swift
+	if err := c.remap(ctx); err != nil {
+		return err
+	}
 	switch {
-	case c.path == "/info" || c.path == "/healthcheck":
+	case c.path == "/info" || c.path == "/healthcheck" || c.path == "/crossdomain.xml":
 		return nil
 	case c.path == "/" || c.path == "" || strings.HasPrefix(c.path, "//"):
 		return refusal(http.StatusNotFound, "")
@@ -237,6 +240,9 @@ func objectName(s string) (naming.ObjectName, error) {
 // authenticate tells who asks. A token of a stranger is the anonymous public's.
 func (c *call) authenticate(ctx context.Context) error {
 	c.caller.RequestID, c.caller.Facts = c.id, c
+	if m := c.r.Method; m == http.MethodGet || m == http.MethodHead || m == http.MethodPost {
+		c.caller.OpenExpired = c.door.o.OpenExpired && flag(c.h("X-Open-Expired"))
+	}
 	token := c.h("X-Auth-Token")
 	if token == "" {
 		token = c.h("X-Storage-Token")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"pithos/internal/access"
@@ -56,7 +55,8 @@ func getContainer(ctx context.Context, c *call) (*reply, error) {
 	}
 	c.setInt("X-Container-Object-Count", usage.Objects)
 	c.setInt("X-Container-Bytes-Used", usage.Bytes)
-	c.set("X-Storage-Policy", policyName)
+	c.set("X-Storage-Policy", policyOf(&container.Config).name)
+	c.setIf("X-Container-Rfc-Compliant-Etags", string(container.Config.Documents[etagsDocument]))
 	c.set("X-Timestamp", timestamp(container.Created))
 	c.set("Last-Modified", lastModified(modifiedOf(&container)))
 	return c.list(q, "container", string(c.container), entries)
@@ -68,10 +68,17 @@ func putContainer(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p := c.h("X-Storage-Policy"); p != "" && !strings.EqualFold(p, policyName) {
-		return nil, bad("Invalid X-Storage-Policy '" + clip(p) + "'")
+	asked, err := c.policy()
+	if err != nil {
+		return nil, err
 	}
-	_, err = c.door.b.Configure(ctx, c.caller, c.ref(), access.PutContainer, change)
+	again := func(found bucket.Container, cfg *bucket.Config) error {
+		if err := asked.conflicts(&found.Config); err != nil {
+			return err
+		}
+		return change(found, cfg)
+	}
+	_, err = c.door.b.Configure(ctx, c.caller, c.ref(), access.PutContainer, again)
 	switch {
 	case err == nil:
 		return c.accepted(), nil
@@ -82,6 +89,7 @@ func putContainer(ctx context.Context, c *call) (*reply, error) {
 	if err := change(bucket.Container{}, &n.Config); err != nil {
 		return nil, err
 	}
+	asked.keep(&n.Config)
 	if naming.ValidBucket(string(c.container)) {
 		n.Bucket = naming.BucketName(c.container)
 	}
@@ -100,7 +108,7 @@ func putContainer(ctx context.Context, c *call) (*reply, error) {
 		return empty(http.StatusCreated), nil
 	}
 	// Somebody else made it at the same time.
-	if _, err := c.door.b.Configure(ctx, c.caller, c.ref(), access.PutContainer, change); err != nil {
+	if _, err := c.door.b.Configure(ctx, c.caller, c.ref(), access.PutContainer, again); err != nil {
 		return nil, err
 	}
 	return c.accepted(), nil
@@ -155,6 +163,7 @@ func (c *call) containerChange() (func(bucket.Container, *bucket.Config) error, 
 			lists[l.document] = new(access.List)
 		}
 	}
+	etags := c.quoteWish("Container")
 	return func(_ bucket.Container, cfg *bucket.Config) error {
 		if cfg.Meta == nil {
 			cfg.Meta = map[string]string{}
@@ -175,12 +184,13 @@ func (c *call) containerChange() (func(bucket.Container, *bucket.Config) error, 
 		if objects != nil {
 			cfg.Quota.Objects = *objects
 		}
+		etags.keep(cfg)
 		cfg.Documents[changedDocument] = []byte(c.started.UTC().Format(time.RFC3339Nano))
 		return apply(cfg.Meta, changes)
 	}, nil
 }
 
-// quota reads a quota among changes: nil when it stays, 0 when it goes. A quota of "0" would be none to the backend, so the least is 1.
+// quota reads a quota among changes: nil when it stays, 0 when it goes, negative when nothing may be there.
 func quota(changes map[string]string, name, fault string) (*int64, error) {
 	text, set := changes[name]
 	if !set {
@@ -194,7 +204,7 @@ func quota(changes map[string]string, name, fault string) (*int64, error) {
 		return nil, bad(fault)
 	}
 	if n == 0 {
-		return nil, refusal(http.StatusNotImplemented, "A quota of 0 is not served here.")
+		n = -1
 	}
 	return &n, nil
 }

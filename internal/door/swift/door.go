@@ -52,7 +52,19 @@ type Options struct {
 	Clock   clock.Clock  // clock.System
 	Log     *slog.Logger // discards
 	Limits  Limits
-	Pace    wire.Pace              // of bodies: 60 s idle, and 1 KiB/s after 5 minutes of waiting
+	Pace    wire.Pace // of bodies: 60 s idle, and 1 KiB/s after 5 minutes of waiting
+	// What the operator may switch; zero values are Swift's defaults.
+	Domains     []string                                               // hosts below them name accounts and containers
+	LookupCNAME func(ctx context.Context, host string) (string, error) // finds what a host is an alias of; nil: aliases are not followed
+	CORS        CORS
+	Crossdomain string      // what stands in /crossdomain.xml; all may
+	Disabled    func() bool // tells that /healthcheck is to say so; nil: never
+	ReadOnly    bool
+	QuotedETags bool // ETags stand in quotes where neither account nor container say otherwise
+	OpenExpired bool // X-Open-Expired shows objects that have expired and are not removed yet
+	Names       NameCheck
+	Rates       Rates
+
 	Observe func(wire.Observation) // called once after each request; nil: nobody looks
 }
 
@@ -63,6 +75,9 @@ type Door struct {
 	rows []row
 	more []special
 	info []byte
+
+	names names
+	pace  pace
 }
 
 // New makes a door in front of b.
@@ -109,6 +124,9 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, handle handler) {
 	if err != nil {
 		rep = c.refuse(err)
 	}
+	c.allowOrigin(r.Context())
+	c.quoteETag(r.Context())
+	c.backHome()
 	sendErr := c.send(r.Context(), rep)
 	if c.body != nil {
 		c.body.Release()
@@ -124,13 +142,16 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 	if err := c.gatekeep(); err != nil {
 		return nil, err
 	}
-	if err := c.parse(); err != nil {
+	if err := c.parse(ctx); err != nil {
 		return nil, err
 	}
 	if err := d.route(c); err != nil {
 		return nil, err
 	}
 	if c.level != serviceLevel {
+		if err := c.guard(ctx); err != nil {
+			return nil, err
+		}
 		signed, err := c.openLink(ctx)
 		if err == nil && !signed && c.row.op != "FormPost" { // a form is signed, and asks for no token
 			err = c.authenticate(ctx)

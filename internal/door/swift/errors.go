@@ -67,6 +67,7 @@ type fault struct {
 	msg    string // text/plain body; "" for the HTML page of the status
 	header http.Header
 	cause  error // for the log
+	firm   bool  // signing in would change nothing
 }
 
 // refusal makes an error with a status.

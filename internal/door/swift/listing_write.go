@@ -62,7 +62,7 @@ func (e *entry) fields() []field {
 			{"count", strconv.FormatInt(e.count, 10), true},
 			{"bytes", strconv.FormatInt(e.bytes, 10), true},
 			{"last_modified", listedTime(e.modified), false},
-			{"storage_policy", policyName, false},
+			{"storage_policy", policyOf(&e.container.Config).name, false},
 		}
 	}
 	hash := e.object.ETag

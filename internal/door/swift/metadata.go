@@ -35,6 +35,9 @@ func (c *call) metadata(prefix string) (map[string]string, error) {
 func checkMetadata(m map[string]string) error {
 	total := 0
 	for name, value := range m {
+		if strings.HasPrefix(name, "\x00") {
+			continue // ours
+		}
 		total += len(name) + len(value)
 	}
 	switch {

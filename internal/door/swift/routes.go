@@ -38,6 +38,8 @@ func rows() []row {
 		{"Info", http.MethodGet, serviceLevel, "/info", getInfo},
 		{"HeadInfo", http.MethodHead, serviceLevel, "/info", getInfo},
 		{"Healthcheck", http.MethodGet, serviceLevel, "/healthcheck", getHealth},
+		{"OptionsInfo", http.MethodOptions, serviceLevel, "/info", options},
+		{"Crossdomain", http.MethodGet, serviceLevel, "/crossdomain.xml", getCrossdomain},
 		{"HeadHealthcheck", http.MethodHead, serviceLevel, "/healthcheck", getHealth},
 
 		{"GetAccount", http.MethodGet, accountLevel, "", getAccount},
@@ -72,8 +74,7 @@ var unservedQuery = map[string][]string{ // a table, never written
 
 var unservedHeaders = []string{ // a table, never written
 	"X-Versions-Location", "X-History-Location", "X-Versions-Enabled", "X-Container-Sync-To", "X-Container-Sync-Key",
-	"X-Account-Access-Control", "X-Account-Rfc-Compliant-Etags", "X-Container-Rfc-Compliant-Etags",
-	"X-Account-Quota-Bytes", "X-Account-Quota-Count", "X-Open-Expired",
+	"X-Account-Access-Control", "X-Account-Quota-Bytes", "X-Account-Quota-Count",
 }
 
 // checkServed refuses a request that asks for what is not served: done without it, it would do something else than was asked.

@@ -91,7 +91,7 @@ func (c *call) finishHeaders(ctx context.Context, rep *reply) {
 // refuse makes the answer to a failed call. What the handler had set so far is dropped.
 func (c *call) refuse(err error) *reply {
 	f := faultOf(c.hide(err))
-	if f.status == http.StatusForbidden && (c.caller.Anonymous() || c.signed != nil) {
+	if f.status == http.StatusForbidden && !f.firm && (c.caller.Anonymous() || c.signed != nil) {
 		f = refusal(http.StatusUnauthorized, f.msg).because(err)
 	}
 	clear(c.out)

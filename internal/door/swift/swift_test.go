@@ -28,6 +28,8 @@ func TestEveryOperation(t *testing.T) {
 	w.do("HEAD", "/info", "").want(200)
 	w.do("GET", "/healthcheck", "").want(200).is("OK")
 	w.do("HEAD", "/healthcheck", "").want(200)
+	w.do("OPTIONS", "/info", "").want(200)
+	w.do("GET", "/crossdomain.xml", "").want(200)
 	w.do("HEAD", "", "").want(204).has("X-Account-Container-Count", "0", "X-Timestamp", "*")
 	w.do("GET", "", "").want(204)
 	w.do("POST", "", "", "X-Account-Meta-Colour", "red").want(204)

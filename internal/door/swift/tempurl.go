@@ -63,7 +63,7 @@ func (c *call) openLink(ctx context.Context) (done bool, err error) {
 	delete(c.r.Header, "X-Timestamp")
 	delete(c.r.Header, "X-Open-Expired")
 	c.query = url.Values{} // nothing else can be smuggled in
-	c.signed, c.caller.RequestID, c.caller.Principal = l, c.id, c.bearer(scope)
+	c.signed, c.caller.RequestID, c.caller.Facts, c.caller.Principal = l, c.id, c, c.bearer(scope)
 	return true, nil
 }
 

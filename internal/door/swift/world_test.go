@@ -30,6 +30,8 @@ type world struct {
 	srv   *httptest.Server
 	clock *clock.Manual
 	keys  key.Store
+	door  *Door
+	host  string // of the requests; "" for the server's own
 
 	mu      sync.Mutex
 	reached map[string]bool // operations
@@ -66,6 +68,7 @@ func newWorld(t testing.TB) *world {
 			}
 		},
 	})
+	w.door = d
 	w.srv = httptest.NewServer(d)
 	w.srv.Client().Transport.(*http.Transport).DisableCompression = true
 	t.Cleanup(w.srv.Close)
@@ -100,6 +103,9 @@ func (w *world) as(token, method, path, body string, headers ...string) *answer 
 		w.t.Fatal(err)
 	}
 	req.URL = &url.URL{Scheme: "http", Host: req.URL.Host, Opaque: path, RawQuery: query}
+	if w.host != "" {
+		req.Host = w.host
+	}
 	if token != "" {
 		req.Header.Set("X-Auth-Token", token)
 	}
@@ -116,6 +122,16 @@ func (w *world) as(token, method, path, body string, headers ...string) *answer 
 		w.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	return &answer{w.t, res.StatusCode, res.Header, string(raw)}
+}
+
+// on sends requests to another host from now on.
+func (w *world) on(host string) *world {
+	w.host = host
+	return w
+}
+
+func backendRef(container string) backend.Ref {
+	return backend.Ref{Account: "test", Name: naming.ContainerName(container)}
 }
 
 // do sends a request as the administrator of test.

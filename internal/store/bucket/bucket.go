@@ -117,7 +117,7 @@ type PublicAccess struct {
 	RestrictPolicy bool `json:"restrict_policy,omitempty"` // what policies give to the public does not count
 }
 
-// Limit bounds the content of a container or account; 0 is no limit.
+// Limit bounds the content of a container or account; 0 is no limit, less than 0 lets nothing in.
 type Limit struct {
 	Bytes   int64 `json:"bytes,omitempty"`
 	Objects int64 `json:"objects,omitempty"`

@@ -179,7 +179,7 @@ type Limits struct {
 	Container Limit
 }
 
-// Limit bounds usage. Bytes counts Usage.Stored when ChargeHistory, else Usage.Bytes; both with UploadBytes. Objects counts Usage.Objects.
+// Limit bounds usage; 0 is no limit, less than 0 lets nothing in. Bytes counts Usage.Stored when ChargeHistory, else Usage.Bytes; both with UploadBytes. Objects counts Usage.Objects.
 type Limit struct {
 	Bytes         int64
 	Objects       int64

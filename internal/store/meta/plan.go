@@ -197,8 +197,8 @@ func (l Limit) allow(used, delta Usage, thing errs.Thing) error {
 	}
 	after := used.Add(delta)
 	switch {
-	case l.Bytes > 0 && measure(delta) > 0 && measure(after) > l.Bytes,
-		l.Objects > 0 && delta.Objects > 0 && after.Objects > l.Objects:
+	case l.Bytes != 0 && measure(delta) > 0 && measure(after) > max(l.Bytes, 0),
+		l.Objects != 0 && delta.Objects > 0 && after.Objects > max(l.Objects, 0):
 		return errs.E("meta.Limits.Allow", errs.Quota, thing, "")
 	}
 	return nil
