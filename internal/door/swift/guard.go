@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"pithos/internal/clock"
 )
 
 // NameCheck refuses names that some client could not stand. The zero value refuses none.
@@ -99,14 +101,7 @@ func (p *pace) wait(ctx context.Context, c *call, r Rates) error {
 	if turn.Equal(now) {
 		return nil
 	}
-	t := time.NewTimer(turn.Sub(now))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return clock.Wait(ctx, turn.Sub(now))
 }
 
 // prune forgets turns that have passed, and all of them when none has.

@@ -99,7 +99,7 @@ func (s *policySums) add(ctx context.Context, c *call, found *bucket.Container) 
 }
 
 // show sets the headers of an account; what is not counted under another policy is the default's.
-func (s policySums) show(c *call, containers int, objects, bytes int64) {
+func (s *policySums) show(c *call, containers int, objects, bytes int64) {
 	set := func(name string, containers, objects, bytes int64) {
 		prefix := "X-Account-Storage-Policy-" + titleOf(name) + "-"
 		c.setInt(prefix+"Container-Count", containers)
@@ -107,7 +107,7 @@ func (s policySums) show(c *call, containers int, objects, bytes int64) {
 		c.setInt(prefix+"Bytes-Used", bytes)
 	}
 	rest := int64(containers)
-	for p, sum := range s {
+	for p, sum := range *s {
 		set(p.name, sum.containers, sum.objects, sum.bytes)
 		rest, objects, bytes = rest-sum.containers, objects-sum.objects, bytes-sum.bytes
 	}
