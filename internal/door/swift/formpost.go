@@ -199,7 +199,7 @@ func (f *form) file(ctx context.Context, part *multipart.Part, filename string) 
 		header["Origin"] = []string{origin}
 	}
 	s := f.c.sub(ctx, http.MethodPut, f.c.container, name, header)
-	s.caller.Principal, s.signed = f.c.bearer(key.scope), &link{}
+	s.caller.RequestID, s.caller.Facts, s.caller.Principal, s.signed = f.c.id, f.c, f.c.bearer(key.scope), &link{}
 	content := &capped{r: part, left: most}
 	rep := s.with(content, -1).outcome(ctx)
 	if content.left < 0 {
