@@ -19,4 +19,5 @@ const (
 	PutObjectLegalHold         Action = "s3:PutObjectLegalHold"
 	GetLifecycleConfiguration  Action = "s3:GetLifecycleConfiguration"
 	PutLifecycleConfiguration  Action = "s3:PutLifecycleConfiguration"
+	PutEncryptionConfiguration Action = "s3:PutEncryptionConfiguration"
 )

@@ -19,6 +19,7 @@ import (
 	"pithos/internal/clock"
 	"pithos/internal/naming"
 	"pithos/internal/object"
+	"pithos/internal/seal"
 	"pithos/internal/store/blob"
 	"pithos/internal/store/bucket"
 	"pithos/internal/store/key"
@@ -45,6 +46,7 @@ type Options struct {
 	PartMin      int64         // smallest part but the last, bytes: 5 MiB
 	UploadGrace  time.Duration // how long a writer may take before its intent expires: 24 h, extended while it writes
 	DefaultQuota bucket.Limit  // for accounts that have none of their own
+	Keeper       *seal.Keeper  // of the keys for encrypted objects; one that has none
 }
 
 // The defaults of Options.
@@ -66,6 +68,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Region == "" {
 		o.Region = regionDefault
+	}
+	if o.Keeper == nil {
+		o.Keeper = seal.NewKeeper(seal.Options{Clock: o.Clock})
 	}
 	setDefault(&o.BlockSize, block.SizeDefault)
 	setDefault(&o.BufferBytes, bufferBytesDefault)
@@ -161,6 +166,18 @@ type Attributes struct {
 	Target       string
 	Share        *ShareChange // what the path shares from then on; nil: as before
 	Note         string
+	Encryption   Encryption
+}
+
+// Encryption says how a new object is to be encrypted. The zero value leaves it to the container's default.
+type Encryption struct {
+	Mode      seal.Mode
+	KeyID     string       // of the key service (seal.KMS); "": its default key
+	Context   []byte       // the encryption context (seal.KMS), JSON
+	BucketKey *bool        // several objects share a data key of the key service; nil: as the container says
+	Customer  *seal.Secret // the client's key (seal.Customer)
+	// PlainETag keeps the MD5 of the bytes as the ETag, where otherwise it would hide: Swift promises that.
+	PlainETag bool
 }
 
 // PutRequest is an object to write.
@@ -185,6 +202,8 @@ type Body struct {
 	// Prove is called after the last byte with the digests of what came; its error means that nothing becomes visible. nil: no proof asked.
 	// It is where signed payload hashes, Content-MD5, checksum headers and trailers are compared.
 	Prove func(object.Digests) error
+
+	sealed bool // the bytes are encrypted: nobody wants their digests
 }
 
 // Object is a version opened for reading. It reads that version to its end, whatever happens to the name (I2).
@@ -194,10 +213,11 @@ type Object struct {
 	Via       []Target // the targets of the links that were followed to it (OpenWhole)
 	b         *Backend
 	reader    Caller
-	segments  []segment // of a dynamic manifest that was opened as a whole; nil otherwise
+	segments  []segment    // of a dynamic manifest that was opened as a whole; nil otherwise
+	sealed    *seal.Object // set by Unseal
 }
 
-// CopyRequest says what to copy where. No data moves unless the encryption differs.
+// CopyRequest says what to copy where. No data moves, unless one of the two is encrypted and the other is not.
 type CopyRequest struct {
 	Source    Target
 	SourceIf  object.Precondition // as a read of the source
@@ -209,6 +229,8 @@ type CopyRequest struct {
 	ReplaceAttributes bool
 	ReplaceTags       bool
 	Attributes        Attributes
+	// SourceKey is the client's key of a source that was encrypted with one.
+	SourceKey *seal.Secret
 	// Checksum, if set and not one that the source's version has, is computed over the data.
 	Checksum object.Algorithm
 	// Change, if set, changes the attributes that the copy is going to have, and makes a copy onto itself worth while. It may be called several times.
@@ -273,6 +295,7 @@ type PartRequest struct {
 	Upload    string
 	Number    int
 	Body      Body
+	Customer  *seal.Secret // the client's key, of an upload that was begun with one
 	// From copies [Offset, Offset+Length) of a version instead of reading Body.
 	From *PartSource
 }
@@ -283,6 +306,7 @@ type PartSource struct {
 	If     object.Precondition
 	Offset int64
 	Length int64
+	Key    *seal.Secret // the client's key, of a version that was encrypted with one
 }
 
 // CompletePart is one line of a completion.
@@ -303,6 +327,7 @@ type CompleteRequest struct {
 	Size int64
 	// Checksum is the checksum of the whole object that the client expects, if it said one.
 	Checksum *object.Checksum
+	Customer *seal.Secret // the client's key, of an upload that was begun with one
 }
 
 // UploadPage is one page of open uploads.

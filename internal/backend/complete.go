@@ -84,6 +84,9 @@ func (b *Backend) assemble(ctx context.Context, container bucket.Container, u me
 	if err := b.precheck(ctx, container, r); err != nil {
 		return nil, err
 	}
+	if err := b.sealParts(ctx, u, &v, r.Customer); err != nil {
+		return nil, err
+	}
 	w := b.newWriter(container.Account)
 	if err := b.join(ctx, w, parts, &v, b.blockSize(container)); err != nil {
 		w.giveUp(ctx)
@@ -256,7 +259,7 @@ func (b *Backend) join(ctx context.Context, w *writer, parts []meta.Part, v *obj
 	}
 	v.Content = object.Content{Holder: w.holder, Map: m}
 	v.BlockSize, v.RootHash = 0, block.ID{}
-	if uniform {
+	if uniform && len(v.Encryption) == 0 {
 		v.BlockSize, v.RootHash = blockSize, root.Sum()
 	}
 	return nil

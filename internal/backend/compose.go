@@ -64,6 +64,9 @@ func (b *Backend) Compose(ctx context.Context, c Caller, r ComposeRequest) (*obj
 
 // compose does it for whoever may.
 func (b *Backend) compose(ctx context.Context, c Caller, container bucket.Container, r ComposeRequest) (*object.Version, error) {
+	if err := plainOnly(container, nil); err != nil {
+		return nil, err
+	}
 	v, err := b.version(ctx, c, container, r.Name, r.Attributes)
 	if err != nil {
 		return nil, err
@@ -121,7 +124,7 @@ func (w *writer) compose(ctx context.Context, r ComposeRequest, v *object.Versio
 			continue
 		}
 		err := p.Object.each(ctx, p.Offset, p.Length, func(part *Object, off, n int64) error {
-			return s.share(ctx, w.b.walk(part.Content.Map), off, n)
+			return s.shareOf(ctx, part, off, n)
 		})
 		if err != nil {
 			return err

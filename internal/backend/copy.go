@@ -7,12 +7,14 @@ import (
 	"pithos/internal/block"
 	"pithos/internal/errs"
 	"pithos/internal/object"
+	"pithos/internal/seal"
 	"pithos/internal/store/bucket"
 	"pithos/internal/store/meta"
 )
 
 // Copy makes a new version that shares the source's blocks. No data moves, whatever the size; the ETag, the checksums and the list
-// of parts are the source's.
+// of parts are the source's. Between encrypted objects only the object key is wrapped anew. Between an encrypted and a plain one the bytes go
+// through, at most Options.PutMax of them, and the copy is no assembled object.
 //
 // Errors: those of Open for the source, but a source condition that fails is always Precondition; those of Put for the target; Invalid
 // (SelfCopy when nothing would change).
@@ -44,9 +46,12 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := o.unseal(ctx, r.SourceKey); err != nil {
+		return nil, nil, err
+	}
 	if r.changesNothing(o, container) {
 		return nil, nil, errs.E("", errs.Invalid, errs.Object, string(r.Name)).
-			Because(errs.SelfCopy, "a copy of an object onto itself must change its metadata, storage class, website redirect or tags")
+			Because(errs.SelfCopy, "a copy of an object onto itself must change its metadata, storage class, website redirect, tags or encryption")
 	}
 	limits, err := b.admit(ctx, container, r.Name, r.If, o.Size)
 	if err != nil {
@@ -81,7 +86,14 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.moves(o, container) {
+		v, err := b.copyData(ctx, o, container, next, r, limits, share)
+		return v, o.Version, err
+	}
 	if err := r.share(ctx, o, next); err != nil {
+		return nil, nil, err
+	}
+	if err := b.reseal(ctx, o, container, next, r.Attributes.Encryption); err != nil {
 		return nil, nil, err
 	}
 	ch := meta.Change{
@@ -101,7 +113,7 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 // changesNothing reports a copy of the newest version onto itself that asks for no other properties.
 func (r *CopyRequest) changesNothing(o *Object, container bucket.Container) bool {
 	return o.Container.ID == container.ID && o.Name == r.Name && r.Source.Which.By == meta.Newest &&
-		!r.ReplaceAttributes && r.Change == nil && !r.ReplaceTags && r.Attributes.Headers.WebsiteRedirect == "" &&
+		!r.ReplaceAttributes && r.Change == nil && !r.ReplaceTags && r.Attributes.Encryption.Mode == seal.Plain && r.Attributes.Headers.WebsiteRedirect == "" &&
 		(r.Attributes.StorageClass == "" || r.Attributes.StorageClass == o.StorageClass)
 }
 

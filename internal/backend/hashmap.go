@@ -64,6 +64,9 @@ func (b *Backend) PutBlocks(ctx context.Context, c Caller, r Ref, body Body) ([]
 	if err := b.may(ctx, c, access.PutContainer, container, ""); err != nil {
 		return nil, fail(op, err)
 	}
+	if err := plainOnly(container, nil); err != nil {
+		return nil, fail(op, err)
+	}
 	limits, err := b.limits(ctx, container)
 	if err == nil {
 		err = b.allow(ctx, container, limits, meta.Usage{Bytes: max(body.Size, 0)})
@@ -131,6 +134,9 @@ func (b *Backend) PutMap(ctx context.Context, c Caller, r MapRequest) (*object.V
 		return nil, fail(op, err)
 	}
 	if err := b.mayAttach(ctx, c, container, r.Name, &r.Attributes); err != nil {
+		return nil, fail(op, err)
+	}
+	if err := plainOnly(container, nil); err != nil {
 		return nil, fail(op, err)
 	}
 	v, err := b.version(ctx, c, container, r.Name, r.Attributes)
@@ -416,7 +422,7 @@ func (o *Object) Hashmap(ctx context.Context) (*Hashmap, error) {
 
 // keepRoot keeps the root hash of an assembled object with its version. That it fails costs only the work of finding it again.
 func (b *Backend) keepRoot(ctx context.Context, o *Object, root block.ID) {
-	if o.RootHash != (block.ID{}) {
+	if o.RootHash != (block.ID{}) || len(o.Encryption) > 0 { // it tells of the bytes of an encrypted one
 		return
 	}
 	_, err := b.stores.Meta.Commit(ctx, meta.Change{
@@ -439,6 +445,9 @@ func (b *Backend) RootOf(ctx context.Context, c Caller, r Ref, s *object.Summary
 		return block.ID{}, err
 	}
 	h, err := o.Hashmap(ctx)
+	if errs.ReasonOf(err) == errs.KeyRequired { // only its writer can know
+		return block.ID{}, nil
+	}
 	if err != nil {
 		return block.ID{}, err
 	}

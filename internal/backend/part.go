@@ -13,6 +13,7 @@ import (
 	"pithos/internal/block"
 	"pithos/internal/errs"
 	"pithos/internal/object"
+	"pithos/internal/seal"
 	"pithos/internal/store/bucket"
 	"pithos/internal/store/meta"
 )
@@ -54,14 +55,18 @@ func (b *Backend) receivePart(ctx context.Context, container bucket.Container, u
 	if err != nil {
 		return object.Part{}, err
 	}
+	s, err := b.uploadSealing(ctx, u, r.Customer, r.Number)
+	if err != nil {
+		return object.Part{}, err
+	}
 	w := b.newWriter(container.Account)
-	got, err := b.receive(ctx, w, r.Body, b.blockSize(container), b.opts.PutMax)
+	got, err := b.receiveSealed(ctx, w, r.Body, b.blockSize(container), b.opts.PutMax, s)
 	if err != nil {
 		w.giveUp(ctx)
 		return object.Part{}, err
 	}
 	return b.storePart(ctx, w, u, limits, meta.Part{
-		Part:    object.Part{Number: r.Number, Size: got.digests.Size, ETag: got.etag(), Checksums: got.digests.Checksums},
+		Part:    object.Part{Number: r.Number, Size: got.digests.Size, ETag: got.etag(), Checksums: got.digests.Checksums, Seal: got.salt},
 		Content: got.content,
 	})
 }
@@ -115,6 +120,21 @@ func (b *Backend) copyPart(ctx context.Context, c Caller, container bucket.Conta
 	if n > b.opts.PutMax {
 		return object.Part{}, nil, tooLarge()
 	}
+	if err := o.unseal(ctx, r.From.Key); err != nil {
+		return object.Part{}, nil, err
+	}
+	if len(o.Encryption) > 0 || len(u.Template.Encryption) > 0 {
+		// Encrypted streams cannot be cut and joined: the bytes go through.
+		body, done := o.body(ctx, off, n)
+		defer done()
+		body.Checksums = r.Body.Checksums
+		r.Body = body
+		p, err := b.receivePart(ctx, container, u, r)
+		return p, o.Version, err
+	}
+	if r.Customer != nil {
+		return object.Part{}, nil, seal.KeyUnwanted()
+	}
 	limits, err := b.admitPart(ctx, container, u, r.Number, n)
 	if err != nil {
 		return object.Part{}, nil, err
@@ -146,7 +166,7 @@ func (b *Backend) vanished(ctx context.Context, o *Object, err error) error {
 // checksum that the source lacks. Otherwise it is an MD5 over the block map, since a copy by reference touches no bytes.
 func (b *Backend) shareRange(ctx context.Context, w *writer, o *Object, off, n int64, algorithms []object.Algorithm) (meta.Part, error) {
 	s := sharer{w: w, maps: mapBuilder{w: w}, entries: md5.New()}
-	err := o.each(ctx, off, n, func(part *Object, off, n int64) error { return s.share(ctx, b.walk(part.Content.Map), off, n) })
+	err := o.each(ctx, off, n, func(part *Object, off, n int64) error { return s.shareOf(ctx, part, off, n) })
 	if err != nil {
 		return meta.Part{}, err
 	}

@@ -95,7 +95,9 @@ func (b *Backend) newPipeline(w *writer, body Body, fail context.CancelCauseFunc
 		p.sums = append(p.sums, h)
 	}
 	p.lane(p.sha.write, func(f *blockInFlight) { p.sha.end(f); p.puts <- f })
-	p.lane(func(c piece) { _, _ = p.md5.Write(c.data) }, nil)
+	if !body.sealed {
+		p.lane(func(c piece) { _, _ = p.md5.Write(c.data) }, nil)
+	}
 	if len(others) > 0 {
 		p.lane(func(c piece) {
 			for _, h := range others {

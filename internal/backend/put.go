@@ -41,14 +41,17 @@ func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Vers
 	if err != nil {
 		return nil, fail(op, err)
 	}
+	s, err := b.newSealing(ctx, container, r.Name, r.Attributes.Encryption)
+	if err != nil {
+		return nil, fail(op, err)
+	}
 	w := b.newWriter(container.Account)
-	got, err := b.receive(ctx, w, r.Body, b.blockSize(container), b.opts.PutMax)
+	got, err := b.receiveSealed(ctx, w, r.Body, b.blockSize(container), b.opts.PutMax, s)
 	if err != nil {
 		w.giveUp(ctx)
 		return nil, fail(op, err)
 	}
-	v.Content, v.BlockSize, v.RootHash = got.content, got.blockSize, got.root
-	v.Size, v.ETag, v.Checksums = got.digests.Size, got.etag(), got.digests.Checksums
+	got.fill(v, s)
 	stored, err := b.publish(ctx, w, container, meta.Change{Version: v, Name: r.Name, If: r.If, Limits: limits, Share: share})
 	return stored, fail(op, err)
 }

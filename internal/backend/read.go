@@ -85,7 +85,9 @@ func (e *MarkerError) Error() string { return "the version is a delete marker" }
 // CopyTo writes the bytes [off, off+n) to w, block after block, with constant memory. The first block is read and checked before the
 // first byte is written, so that a damaged or missing block can still be answered with an error.
 //
-// Errors: Range when the range does not lie inside the object; Corrupt, perhaps after some bytes were written: the reader must
+// An encrypted version is decrypted; one that was encrypted with a client's key needs Unseal before.
+//
+// Errors: Range when the range does not lie inside the object; those of Unseal; Corrupt, perhaps after some bytes were written: the reader must
 // learn that they are not all; Canceled when w fails with an error of no kind.
 func (o *Object) CopyTo(ctx context.Context, w io.Writer, off, n int64) error {
 	const op = "backend.Object.CopyTo"
@@ -96,6 +98,9 @@ func (o *Object) CopyTo(ctx context.Context, w io.Writer, off, n int64) error {
 		return nil
 	}
 	return fail(op, o.each(ctx, off, n, func(part *Object, off, n int64) error {
+		if len(part.Encryption) > 0 {
+			return part.copySealed(ctx, w, off, n)
+		}
 		return o.b.copyMap(ctx, w, part.Name, part.Content.Map, off, n)
 	}))
 }

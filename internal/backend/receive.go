@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"crypto/md5" // the ETag of S3 and Swift, not a protection
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -23,9 +24,18 @@ type received struct {
 	blockSize int64
 	root      block.ID
 	digests   object.Digests
+	salt      []byte // of the encrypted stream
+	opaque    bool   // the ETag is not to tell the MD5
 }
 
-func (r *received) etag() string { return hex.EncodeToString(r.digests.MD5[:]) }
+// etag is the MD5 of the bytes, or where that must not be seen something like it that never comes twice.
+func (r *received) etag() string {
+	sum := r.digests.MD5
+	if r.opaque {
+		_, _ = rand.Read(sum[:]) // crypto/rand.Read never fails (Go 1.24)
+	}
+	return hex.EncodeToString(sum[:])
+}
 
 // receive takes a body in: cuts it into blocks, hashes and stores them, and has it proved. After an error the caller gives w up.
 // A body of one small block is proved before anything is stored. limit is the largest size.
@@ -74,7 +84,10 @@ func (b *Backend) receiveOne(ctx context.Context, w *writer, body Body, data []b
 	got := received{blockSize: blockSize, root: block.Empty}
 	stored := block.Strip(data)
 	id := block.ID(sha256.Sum256(stored))
-	d := object.Digests{Size: int64(len(data)), MD5: md5.Sum(data)}
+	d := object.Digests{Size: int64(len(data))}
+	if !body.sealed {
+		d.MD5 = md5.Sum(data)
+	}
 	if body.SHA256 || slices.Contains(body.Checksums, object.SHA256) {
 		d.SHA256 = id
 		if len(stored) < len(data) {

@@ -52,6 +52,9 @@ func (b *Backend) Splice(ctx context.Context, c Caller, r SpliceRequest) (*objec
 	if err != nil {
 		return nil, fail(op, err)
 	}
+	if err := plainOnly(container, old); err != nil {
+		return nil, fail(op, err)
+	}
 	if err := r.check(old, r.Length); err != nil {
 		return nil, fail(op, err)
 	}
@@ -114,6 +117,9 @@ func (b *Backend) piece(ctx context.Context, c Caller, container bucket.Containe
 		if err != nil {
 			return w, block.Map{}, 0, err
 		}
+		if err := plainOnly(container, o.Version); err != nil {
+			return w, block.Map{}, 0, err
+		}
 		n := r.Length
 		if n < 0 {
 			n = o.Size
@@ -122,7 +128,7 @@ func (b *Backend) piece(ctx context.Context, c Caller, container bucket.Containe
 			return w, block.Map{}, 0, errs.E("", errs.Invalid, errs.Object, string(o.Name)).Because(errs.BadState, "the source is shorter than the range")
 		}
 		s := sharer{w: w, maps: mapBuilder{w: w}}
-		err = o.each(ctx, 0, n, func(part *Object, off, n int64) error { return s.share(ctx, b.walk(part.Content.Map), off, n) })
+		err = o.each(ctx, 0, n, func(part *Object, off, n int64) error { return s.shareOf(ctx, part, off, n) })
 		if err != nil {
 			return w, block.Map{}, 0, b.vanished(ctx, o, err)
 		}
@@ -139,6 +145,9 @@ func (b *Backend) piece(ctx context.Context, c Caller, container bucket.Containe
 func (b *Backend) spliceOnce(ctx context.Context, c Caller, container bucket.Container, r SpliceRequest, piece block.Map, n int64) (*object.Version, error) {
 	old, err := b.standing(ctx, container, r.Name)
 	if err != nil {
+		return nil, err
+	}
+	if err := plainOnly(container, old); err != nil {
 		return nil, err
 	}
 	if err := r.check(old, n); err != nil {

@@ -39,6 +39,13 @@ func (b *Backend) BeginUpload(ctx context.Context, c Caller, n NewUpload) (meta.
 	if err != nil {
 		return meta.Upload{}, fail(op, err)
 	}
+	s, err := b.newSealing(ctx, container, n.Name, n.Attributes.Encryption)
+	if err != nil {
+		return meta.Upload{}, fail(op, err)
+	}
+	if s != nil {
+		template.Encryption = s.object.Record()
+	}
 	now := b.now()
 	id := newUUID()
 	u := meta.Upload{

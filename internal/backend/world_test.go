@@ -107,6 +107,13 @@ func TestOnTheEmbeddedEngine(t *testing.T) {
 		"whole":       TestReadersAndWritersSeeWholeObjects,
 		"race":        TestCompleteAbortAndPartsRace,
 		"heal":        TestAPutHealsADamagedBlock,
+		"sealed":      TestWhatIsEncryptedIsRead,
+		"stored":      TestEncryptedBytesAreStoredEncrypted,
+		"range":       TestAnEncryptedRangeReadsWhatItNeeds,
+		"key":         TestTheRightKeyIsNeeded,
+		"seal parts":  TestEncryptedPartsAreLaidEndToEnd,
+		"seal copies": TestCopiesBetweenAllModes,
+		"tampered":    TestTamperedMetadataIsDetected,
 	} {
 		t.Run(name, test)
 	}

@@ -81,11 +81,12 @@ const (
 	Request // the request itself: a header, the body, a parameter
 	Config  // a sub-resource or document of a container; Name says which
 	Store   // the store as a whole
+	SealKey // a key that encrypts objects, of the key ring or a key service
 )
 
 var thingNames = [...]string{
 	"", "account", "user", "access key", "container", "bucket", "object", "version", "upload", "part",
-	"block", "holder", "request", "configuration", "store",
+	"block", "holder", "request", "configuration", "store", "encryption key",
 }
 
 func (t Thing) String() string {
@@ -125,6 +126,10 @@ const (
 	ChecksumType   Reason = "checksum-type"    // the algorithm or type of a checksum is not the one that the upload was begun with
 	SizeDiffers    Reason = "size-differs"     // the assembled size is not the one that the client expects
 	Broken         Reason = "broken"           // what a link or manifest names cannot be had
+	KeyRequired    Reason = "key-required"     // the content is encrypted with the client's own key, which the request lacks
+	KeyMismatch    Reason = "key-mismatch"     // the client's key is not the one with which the content was encrypted
+	KeyUnwanted    Reason = "key-unwanted"     // the client brings a key for content that is not encrypted with one
+	KeyLost        Reason = "key-lost"         // the key that opens the content is gone from the key ring or the key service
 )
 
 // Error is an operation that failed.

@@ -121,6 +121,7 @@ type Part struct {
 	ETag      string
 	Checksums []Checksum
 	Modified  time.Time
+	Seal      []byte // of an encrypted part: the salt of its stream; nil for a plain one
 }
 
 // Tag is a key with a value, unique by key in its list.

@@ -75,6 +75,7 @@ const (
 	fieldPartSize        = fieldSize     // parts share the numbers of what
 	fieldPartETagMD5     = fieldETagMD5  // they have in common with
 	fieldPartChecksum    = fieldChecksum // versions
+	fieldPartSeal        = 12
 	checksumOtherNumber  = 0
 	refEntryMin          = len(block.ID{}) + 1
 	entriesPreallocation = 1 << 16
@@ -156,7 +157,11 @@ func appendPart(dst []byte, p *Part) []byte {
 	dst = appendTime(dst, fieldPartModified, p.Modified)
 	dst = appendVarint(dst, fieldPartSize, uint64(p.Size))
 	dst = appendETag(dst, p.ETag)
-	return appendChecksums(dst, p.Checksums)
+	dst = appendChecksums(dst, p.Checksums)
+	if len(p.Seal) > 0 {
+		dst = appendBytes(dst, fieldPartSeal, p.Seal)
+	}
+	return dst
 }
 
 // AppendContent appends the record of c.
@@ -596,6 +601,8 @@ func (p *Part) field(f field) (err error) {
 		p.ETag, err = parseETag(f)
 	case fieldPartChecksum:
 		p.Checksums, err = parseChecksum(p.Checksums, f.bytes)
+	case fieldPartSeal:
+		p.Seal = append([]byte{}, f.bytes...)
 	}
 	return err
 }

@@ -96,6 +96,8 @@ type Config struct {
 	Retention  Retention         `json:"retention,omitzero"`    // of new versions that ask for none; needs ObjectLock
 	// PublicAccess bounds what lists may give to the public; nil: never set. It is replaced as a whole and never written to.
 	PublicAccess *PublicAccess `json:"public_access,omitempty"`
+	// Encryption is what new objects are encrypted with that ask for nothing else; nil: nothing. It is replaced as a whole and never written to.
+	Encryption *Encryption `json:"encryption,omitempty"`
 	// Documents are sub-resources kept as written, by name: "policy", "cors", "lifecycle", "tagging", ...
 	// The bytes are what the door that set them can read back; the backend parses those that steer it.
 	Documents map[string][]byte `json:"documents,omitempty"`
@@ -115,6 +117,15 @@ type PublicAccess struct {
 	IgnoreACLs     bool `json:"ignore_acls,omitempty"`     // what such lists give to the public does not count
 	BlockPolicy    bool `json:"block_policy,omitempty"`    // policies that give something to the public cannot be set
 	RestrictPolicy bool `json:"restrict_policy,omitempty"` // what policies give to the public does not count
+}
+
+// Encryption is a bucket's default encryption.
+type Encryption struct {
+	KMS       bool   `json:"kms,omitempty"`        // with a key of the key service (SSE-KMS) instead of one of the key ring (SSE-S3)
+	KeyID     string `json:"key_id,omitempty"`     // of the key service; "": its default key
+	BucketKey bool   `json:"bucket_key,omitempty"` // several objects share a data key of the key service
+	// NoCustomerKeys refuses objects that are encrypted with a key of the client (SSE-C).
+	NoCustomerKeys bool `json:"no_customer_keys,omitempty"`
 }
 
 // Limit bounds the content of a container or account; 0 is no limit, less than 0 lets nothing in.
