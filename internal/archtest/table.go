@@ -137,7 +137,7 @@ var outsiders = []outsider{
 	{"github.com/rogpeppe/go-internal", nil},
 	{"golang.org/x/crypto", []string{"internal", "client", "cmd"}},
 	{"golang.org/x/sync", []string{"internal", "client", "cmd"}},
-	{"golang.org/x/sys", []string{"internal/engine/embedded", "internal/server", "internal/backend/slab"}},
+	{"golang.org/x/sys", []string{"internal/engine/embedded", "internal/engine/keyring", "internal/server", "internal/backend/slab"}},
 	{"golang.org/x/time", []string{"internal/door/wire"}},
 	{"github.com/pires/go-proxyproto", []string{"internal/server"}},
 	{"golang.org/x/text", []string{"internal/naming", "internal/door"}},

@@ -309,6 +309,12 @@ type PartSource struct {
 	Key    *seal.Secret // the client's key, of a version that was encrypted with one
 }
 
+// StoredPart is a part that was written.
+type StoredPart struct {
+	object.Part
+	Encryption []byte // of the upload, see object.Version
+}
+
 // CompletePart is one line of a completion.
 type CompletePart struct {
 	Number    int

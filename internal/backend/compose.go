@@ -10,6 +10,7 @@ import (
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
+	"pithos/internal/seal"
 	"pithos/internal/store/bucket"
 	"pithos/internal/store/meta"
 )
@@ -66,6 +67,9 @@ func (b *Backend) Compose(ctx context.Context, c Caller, r ComposeRequest) (*obj
 func (b *Backend) compose(ctx context.Context, c Caller, container bucket.Container, r ComposeRequest) (*object.Version, error) {
 	if err := plainOnly(container, nil); err != nil {
 		return nil, err
+	}
+	if r.Attributes.Encryption.Mode != seal.Plain {
+		return nil, errs.E("", errs.Unsupported, errs.Object, string(r.Name)).Because("", "what is put together of other objects cannot be encrypted")
 	}
 	v, err := b.version(ctx, c, container, r.Name, r.Attributes)
 	if err != nil {

@@ -259,6 +259,11 @@ func (b *Backend) checkChange(ctx context.Context, before, after bucket.Containe
 	if err := checkLocking(before.Config, after.Config); err != nil {
 		return err
 	}
+	if e := after.Config.Encryption; e != nil && e != before.Config.Encryption {
+		if err := b.opts.Keeper.Can(defaultMode(e)); err != nil {
+			return err
+		}
+	}
 	if after.Config.Ownership != bucket.BucketOwnerEnforced || len(after.Config.ACL.Grants) == 0 {
 		return nil
 	}

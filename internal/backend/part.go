@@ -23,7 +23,7 @@ import (
 //
 // Errors: those of Put; NotFound/Upload; Invalid (PartNumber; ChecksumType when the part has a checksum of another algorithm than
 // the upload); from a version also those of Open, Precondition for its conditions, and Range.
-func (b *Backend) PutPart(ctx context.Context, c Caller, r PartRequest) (p object.Part, source *object.Version, err error) {
+func (b *Backend) PutPart(ctx context.Context, c Caller, r PartRequest) (p StoredPart, source *object.Version, err error) {
 	const op = "backend.PutPart"
 	var d deed
 	if r.From != nil {
@@ -31,22 +31,23 @@ func (b *Backend) PutPart(ctx context.Context, c Caller, r PartRequest) (p objec
 	}
 	container, u, err := b.openUpload(ctx, c, r.Container, r.Name, r.Upload, d)
 	if err != nil {
-		return object.Part{}, nil, fail(op, err)
+		return StoredPart{}, nil, fail(op, err)
 	}
 	if r.Number < 1 || r.Number > PartMax {
-		return object.Part{}, nil, errs.E(op, errs.Invalid, errs.Part, "").Because(errs.PartNumber, "a part number lies between 1 and 10000")
+		return StoredPart{}, nil, errs.E(op, errs.Invalid, errs.Part, "").Because(errs.PartNumber, "a part number lies between 1 and 10000")
 	}
 	if u.Checksum != "" && !slices.Contains(r.Body.Checksums, u.Checksum) {
 		if len(r.Body.Checksums) > 0 {
-			return object.Part{}, nil, fail(op, wrongChecksumType("the upload was begun with "+string(u.Checksum)+" checksums"))
+			return StoredPart{}, nil, fail(op, wrongChecksumType("the upload was begun with "+string(u.Checksum)+" checksums"))
 		}
 		r.Body.Checksums = []object.Algorithm{u.Checksum}
 	}
 	if r.From != nil {
-		p, source, err = b.copyPart(ctx, c, container, u, r)
+		p.Part, source, err = b.copyPart(ctx, c, container, u, r)
 	} else {
-		p, err = b.receivePart(ctx, container, u, r)
+		p.Part, err = b.receivePart(ctx, container, u, r)
 	}
+	p.Encryption = u.Template.Encryption
 	return p, source, fail(op, err)
 }
 

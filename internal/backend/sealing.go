@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"pithos/internal/access"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -45,10 +46,8 @@ func (e *Encryption) request(container bucket.Container) (*seal.Request, error) 
 	case r.Mode != seal.Plain:
 	case def == nil:
 		return nil, nil //nolint:nilnil // plain
-	case def.KMS:
-		r.Mode, r.KeyID = seal.KMS, def.KeyID
 	default:
-		r.Mode = seal.Service
+		r.Mode, r.KeyID = defaultMode(def), def.KeyID
 	}
 	if r.Mode == seal.KMS {
 		r.BucketKey = def != nil && def.BucketKey
@@ -57,6 +56,24 @@ func (e *Encryption) request(container bucket.Container) (*seal.Request, error) 
 		}
 	}
 	return &r, nil
+}
+
+// defaultMode is the mode of a default encryption.
+func defaultMode(e *bucket.Encryption) seal.Mode {
+	if e.KMS {
+		return seal.KMS
+	}
+	return seal.Service
+}
+
+// MayPut tells whether the caller may write an object: nil, or NotFound (Bucket, Container), or Denied.
+func (b *Backend) MayPut(ctx context.Context, c Caller, r Ref, name naming.ObjectName) error {
+	const op = "backend.MayPut"
+	container, err := b.find(ctx, r)
+	if err != nil {
+		return fail(op, err)
+	}
+	return fail(op, b.may(ctx, c, access.PutObject, container, name))
 }
 
 // newSealing draws the key of a new object; nil when it is not to be encrypted.
@@ -88,7 +105,7 @@ func (b *Backend) uploadSealing(ctx context.Context, u meta.Upload, customer *se
 }
 
 // sealParts lets the key of a finished upload vouch for the list of its parts. The client's key, of an upload that was begun with one, is needed when
-// the upload keeps checksums (S3 API Reference, CompleteMultipartUpload); without it each part vouches for itself alone.
+// the upload or one of its parts has checksums (S3 API Reference, CompleteMultipartUpload); without it each part vouches for itself alone.
 func (b *Backend) sealParts(ctx context.Context, u meta.Upload, v *object.Version, customer *seal.Secret) error {
 	if len(v.Encryption) == 0 {
 		if customer != nil {
@@ -100,7 +117,8 @@ func (b *Backend) sealParts(ctx context.Context, u meta.Upload, v *object.Versio
 	if err != nil {
 		return err
 	}
-	if in.Mode == seal.Customer && customer == nil && u.Checksum == "" {
+	checked := u.Checksum != "" || slices.ContainsFunc(v.Parts, func(p object.Part) bool { return len(p.Checksums) > 0 })
+	if in.Mode == seal.Customer && customer == nil && !checked {
 		return nil
 	}
 	o, err := b.opts.Keeper.Open(ctx, v.Encryption, customer, place(u.Container, u.Name))

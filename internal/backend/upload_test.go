@@ -44,7 +44,7 @@ func (w *world) part(u meta.Upload, number int, data []byte) object.Part {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return p
+	return p.Part
 }
 
 // completion names parts as they were answered.
@@ -158,7 +158,7 @@ func (w *world) copyPart(u meta.Upload, number int, from backend.Target, off, n 
 	if err != nil || source == nil || source.Name != from.Name {
 		w.t.Fatalf("copy part: %v, %v", source, err)
 	}
-	return p
+	return p.Part
 }
 
 func TestAPartIsCopiedByReference(t *testing.T) {

@@ -12,6 +12,7 @@ package config
 
 import (
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"pithos/internal/naming"
@@ -19,21 +20,22 @@ import (
 
 // Config is a valid configuration.
 type Config struct {
-	Data      string // the data directory
-	S3        S3
-	Proxies   Proxies
-	OpenStack OpenStack
-	Admin     Admin
-	Keystore  Keystore
-	Buckets   Store
-	Meta      Store
-	Blobs     Store
-	Limits    Limits
-	Quota     Quota
-	GC        GC
-	Scrub     Scrub
-	Testing   Testing
-	Log       Log
+	Data       string // the data directory
+	S3         S3
+	Proxies    Proxies
+	OpenStack  OpenStack
+	Admin      Admin
+	Keystore   Keystore
+	Buckets    Store
+	Meta       Store
+	Blobs      Store
+	Limits     Limits
+	Quota      Quota
+	Encryption Encryption
+	GC         GC
+	Scrub      Scrub
+	Testing    Testing
+	Log        Log
 
 	// Notes are remarks for the operator about what was read, for example a variable that means nothing.
 	Notes []string
@@ -224,11 +226,52 @@ type GC struct {
 	Grace    time.Duration // age at which such a block is removed
 }
 
+// Encryption says where the keys for encrypted objects are.
+type Encryption struct {
+	Keyring string // file of the service's own keys; "": KeyringFile in the data directory
+	KMS     KMS
+}
+
+// Kinds of key services.
+const (
+	NoKMS = "none"
+	Vault = "vault"
+)
+
+// KMS is the key service for SSE-KMS.
+type KMS struct {
+	Kind       string // NoKMS, File or Vault
+	File       string // of File: the keys
+	DefaultKey string // for requests that name none; "": they must
+	Vault      VaultKMS
+}
+
+// VaultKMS is a transit secrets engine of HashiCorp Vault or OpenBao.
+type VaultKMS struct {
+	Address   string // URL
+	Mount     string // path of the engine
+	Namespace string // "": none
+	TokenFile string
+	CA        string // file with the certificates to trust; "": the system's
+}
+
+// KeyringFile is the key ring in the data directory.
+const KeyringFile = "keyring.json"
+
+// KeyringPath is the file of the service's own keys.
+func (c *Config) KeyringPath() string {
+	if c.Encryption.Keyring != "" {
+		return c.Encryption.Keyring
+	}
+	return filepath.Join(c.Data, KeyringFile)
+}
+
 // Testing has what only tests of the service set.
 type Testing struct {
 	LifecycleDay time.Duration // length of a day in lifecycle rules
 	ClockAhead   time.Duration // by which the service's clock is wrong
 	ClockBehind  time.Duration
+	SSEOverHTTP  bool // take clients' keys over connections without TLS
 }
 
 // Scrub steers the background's reading of stored blocks, which finds damage before a client does.
@@ -273,9 +316,10 @@ func Default() *Config {
 			UploadGrace:   24 * time.Hour,
 			DrainTimeout:  25 * time.Second, // what is cut then has the rest of half a minute to end
 		},
-		GC:      GC{Interval: time.Minute, Grace: time.Minute},
-		Scrub:   Scrub{Interval: 30 * 24 * time.Hour, Rate: 4 << 20},
-		Testing: Testing{LifecycleDay: 24 * time.Hour},
-		Log:     Log{Level: slog.LevelInfo, Format: FormatText},
+		Encryption: Encryption{KMS: KMS{Kind: NoKMS, Vault: VaultKMS{Mount: "transit"}}},
+		GC:         GC{Interval: time.Minute, Grace: time.Minute},
+		Scrub:      Scrub{Interval: 30 * 24 * time.Hour, Rate: 4 << 20},
+		Testing:    Testing{LifecycleDay: 24 * time.Hour},
+		Log:        Log{Level: slog.LevelInfo, Format: FormatText},
 	}
 }

@@ -74,6 +74,10 @@ func TestEverySettingCanBeSetFromEverySource(t *testing.T) {
 			value = "'"
 		case "s3.domains":
 			value = "s3.example.org"
+		case "encryption.keyring", "encryption.kms.file", "encryption.kms.default_key", "encryption.kms.vault.namespace", "encryption.kms.vault.token_file":
+			value = "x"
+		case "encryption.kms.vault.address":
+			value = "https://vault.example.org:8200"
 		}
 		switch {
 		case strings.HasSuffix(s.Key, ".datacenter"), strings.HasSuffix(s.Key, ".replication"), strings.HasSuffix(s.Key, ".ca"):
@@ -152,7 +156,7 @@ func TestComplaintsNameThePlaceAndTheWayOut(t *testing.T) {
 	const users = "keystore:\n  kind: file\n  users:\n"
 	for _, tc := range []struct{ name, yaml, want string }{
 		{"unknown key", "data: x\ns3:\n  listn: :9000\n", "pithos.yaml:3: s3.listn: unknown key; did you mean listen?"},
-		{"unknown section", "swift: {}\n", "pithos.yaml:1: swift: unknown key; known are data, s3, proxies, openstack, admin, keystore, bucketstore, metastore, blobstore, limits, quota, gc, scrub, testing, log"},
+		{"unknown section", "swift: {}\n", "pithos.yaml:1: swift: unknown key; known are data, s3, proxies, openstack, admin, keystore, bucketstore, metastore, blobstore, limits, quota, encryption, gc, scrub, testing, log"},
 		{"dotted key", "s3.listen: :9000\n", "pithos.yaml:1: s3.listen: unknown key"},
 		{"repeated key", "data: x\ndata: y\n", "pithos.yaml:2: data: given twice"},
 		{"bad address", "s3:\n  listen: localhost\n", `pithos.yaml:2: s3.listen: "localhost" is not an address; write host:port`},

@@ -166,10 +166,22 @@ func (l *loader) whole() {
 		l.problem(l.where("keystore.users", "keystore.kind"), "keystore.users", "users are read only with kind: file; write kind: file, or remove the users")
 	}
 	l.checkClusters(c)
+	l.checkKMS(c.Encryption.KMS)
 	for _, other := range []struct{ key, address string }{{"s3.listen", c.S3.Listen}, {"admin.listen", c.Admin.Listen}} {
 		if c.OpenStack.Listen == other.address && !strings.HasSuffix(other.address, ":0") {
 			l.problem(l.where("openstack.listen"), "openstack.listen", "%s is also %s; write another port", other.address, other.key)
 		}
+	}
+}
+
+// checkKMS asks for what the key service needs.
+func (l *loader) checkKMS(k KMS) {
+	where := l.where("encryption.kms.kind")
+	switch {
+	case k.Kind == File && k.File == "":
+		l.problem(where, "encryption.kms.file", "kind: file needs the file with the keys; make one with pithos keyring add NAME --file FILE")
+	case k.Kind == Vault && (k.Vault.Address == "" || k.Vault.TokenFile == ""):
+		l.problem(where, "encryption.kms.vault.address", "kind: vault needs address and token_file")
 	}
 }
 

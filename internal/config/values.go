@@ -123,6 +123,26 @@ func parsePlain(s string) (string, error) {
 	return s, nil
 }
 
+func parseBool(s string) (bool, error) {
+	switch s {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is neither true nor false", clip(s))
+}
+
+func showBool(b bool) string { return strconv.FormatBool(b) }
+
+func parseURL(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("%q is not the URL of a server; write for example https://vault.example.org:8200", clip(s))
+	}
+	return s, nil
+}
+
 func parseLevel(s string) (slog.Level, error) {
 	levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 	for _, l := range levels {

@@ -134,7 +134,11 @@ func (s *service) run(ctx context.Context) (err error) {
 	// Requests and background work outlive ctx: they end in the order of a stop.
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	b := s.stores.newBackend(cfg, s.o.Log, s.o.stamping())
+	keeper, err := newKeeper(ctx, cfg, s.o.Log, s.o.Clock)
+	if err != nil {
+		return err
+	}
+	b := s.stores.newBackend(cfg, s.o.Log, s.o.stamping(), keeper)
 	tasks := newTasks(s.stores, b, s.o)
 	background, endBackground := context.WithCancel(base)
 	defer endBackground()
@@ -224,6 +228,8 @@ func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks
 		Places: s.front.places(), Addresses: limiter(cfg.Limits.Address, s.o.Clock), Users: limiter(cfg.Limits.User, s.o.Clock),
 		Limits: s3.Limits{HeaderBytes: int(cfg.Limits.HeaderBytes)},
 		Pace:   wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
+
+		KeysOverHTTP: cfg.Testing.SSEOverHTTP,
 	})
 	s.gate = &gate{next: door, refuse: http.HandlerFunc(door.Refuse)}
 	// The door refuses a large header in the words of its protocol; net/http's own bound lies behind it.

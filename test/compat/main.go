@@ -144,13 +144,16 @@ func environment(ctx context.Context) (string, error) {
 	return python, os.WriteFile(stamp, want, 0o600)
 }
 
+// kmsKeys are the keys of the key service that the suite uses.
+var kmsKeys = [...]string{"pithos-test-key-1", "pithos-test-key-2"}
+
 // The users that the suite wants, by section of its configuration.
 var users = []struct {
 	section string
 	extra   string // more lines of the section
 	user    service.User
 }{
-	{"s3 main", "api_name = us-east-1\nlc_debug_interval = 2\nkms_keyid = pithos-test-key-1\nkms_keyid2 = pithos-test-key-2\n", service.User{
+	{"s3 main", "api_name = us-east-1\nlc_debug_interval = 2\nkms_keyid = " + kmsKeys[0] + "\nkms_keyid2 = " + kmsKeys[1] + "\n", service.User{
 		Name: "main", Access: "COMPATMAIN0000000001", Secret: "main/secret00000000000000000000000000001",
 		Display: "M. Tester", Canonical: strings.Repeat("1a", 32), Email: "tester@example.com",
 	}},
@@ -181,7 +184,16 @@ func start(ctx context.Context, dir string) (*service.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := service.Options{Binary: binary, Data: filepath.Join(dir, "data"), Env: []string{"PITHOS_TESTING_LIFECYCLE_DAY=2s"}} // as lc_debug_interval
+	keys := filepath.Join(dir, "kms.json")
+	for _, name := range kmsKeys {
+		if out, err := exec.CommandContext(ctx, binary, "keyring", "add", name, "--file", keys).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("keyring: %w\n%s", err, out)
+		}
+	}
+	o := service.Options{Binary: binary, Data: filepath.Join(dir, "data"), Env: []string{
+		"PITHOS_TESTING_LIFECYCLE_DAY=2s", // as lc_debug_interval
+		"PITHOS_TESTING_SSE_OVER_HTTP=true", "PITHOS_ENCRYPTION_KMS_KIND=file", "PITHOS_ENCRYPTION_KMS_FILE=" + keys,
+	}}
 	for _, each := range users {
 		o.Users = append(o.Users, each.user)
 	}

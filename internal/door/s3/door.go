@@ -49,6 +49,8 @@ type Options struct {
 	Observe          func(Observation) // called once after each request; nil: nobody looks
 	// AccessLog takes records of access to buckets; nil: buckets cannot be logged.
 	AccessLog AccessLog
+	// KeysOverHTTP takes clients' keys (SSE-C) over connections without TLS. Only for tests.
+	KeysOverHTTP bool
 }
 
 // Observation is what one request did, for metrics.

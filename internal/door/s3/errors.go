@@ -101,6 +101,8 @@ const (
 	AccessControlListNotSupported code = "AccessControlListNotSupported"
 	InvalidBucketACLWithOwnership code = "InvalidBucketAclWithObjectOwnership"
 	MissingRequestParameter       code = "MissingRequestParameter"
+	InvalidEncryptionAlgorithm    code = "InvalidEncryptionAlgorithmError"
+	KMSNotFound                   code = "KMS.NotFoundException"
 	clientLeft                    code = "ClientDisconnected"
 	PermanentRedirect             code = "PermanentRedirect"
 )
@@ -233,6 +235,8 @@ var messages = map[code]string{
 	AccessControlListNotSupported: "The bucket does not allow ACLs",
 	InvalidBucketACLWithOwnership: "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
 	MissingRequestParameter:       "Your request is missing a required parameter.",
+	InvalidEncryptionAlgorithm:    "The encryption request that you specified is not valid. The valid value is AES256.",
+	KMSNotFound:                   "The encryption key that the request names does not exist.",
 }
 
 // codeOf is the one table from the backend's errors to S3's codes. It covers every kind.
@@ -339,7 +343,7 @@ func codeOfInvalid(e *errs.Error) code {
 		return AccessControlListNotSupported
 	case errs.ACLsInTheWay:
 		return InvalidBucketACLWithOwnership
-	case errs.ChecksumType, errs.SizeDiffers:
+	case errs.ChecksumType, errs.SizeDiffers, errs.KeyRequired, errs.KeyMismatch, errs.KeyUnwanted, errs.KeyLost:
 		return InvalidRequest
 	case errs.Broken:
 		return InvalidObjectState
@@ -378,6 +382,8 @@ func codeOfNotFound(t errs.Thing) code {
 		return InvalidAccessKeyID
 	case errs.Account, errs.User:
 		return InvalidArgument
+	case errs.SealKey:
+		return KMSNotFound
 	case errs.NoThing, errs.Block, errs.Holder, errs.Request, errs.Store:
 		return InternalError // a block that a version names must exist
 	}
@@ -463,7 +469,7 @@ func faultOf(err error) *fault {
 		return f
 	}
 	f = fail(codeOf(e), "").because(err)
-	if f.code != InternalError && f.code != AccessDenied {
+	if f.code != InternalError && f.code != AccessDenied || e.Reason == errs.KeyLost {
 		f.msg = e.Msg
 	}
 	return f

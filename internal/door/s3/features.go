@@ -26,6 +26,11 @@ func featureOf(name string) feature {
 		"x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner", "x-amz-request-payer",
 		"x-amz-object-ownership", "x-amz-bucket-object-lock-enabled", "x-amz-confirm-remove-self-bucket-access",
 		"x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold",
+		"x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id", "x-amz-server-side-encryption-context",
+		"x-amz-server-side-encryption-bucket-key-enabled",
+		"x-amz-server-side-encryption-customer-algorithm", "x-amz-server-side-encryption-customer-key", "x-amz-server-side-encryption-customer-key-md5",
+		"x-amz-copy-source-server-side-encryption-customer-algorithm", "x-amz-copy-source-server-side-encryption-customer-key",
+		"x-amz-copy-source-server-side-encryption-customer-key-md5",
 		"x-amz-object-attributes", "x-amz-max-parts", "x-amz-part-number-marker", "x-amz-mp-object-size",
 		"x-amz-bypass-governance-retention", "x-amz-if-match-size", "x-amz-if-match-last-modified-time", "x-amz-optional-object-attributes",
 		"x-amz-user-agent", "x-amz-cf-id", "x-amz-te", "x-amz-api-version", "x-amz-id-2", "x-amz-request-id":

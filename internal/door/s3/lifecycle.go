@@ -393,10 +393,11 @@ func headerText(s string) string {
 	return encodePath(s)
 }
 
-// told tells of the version that was just written: where versions are suspended, that it is the null version; and when it is going to expire. The
+// told tells of the version that was just written: how it is encrypted; where versions are suspended, that it is the null version; and when it is going to expire. The
 // write stands whether or not that can be found out.
 func (c *call) told(ctx context.Context, v *object.Version) {
 	c.logged.size = v.Size
+	_ = c.setEncryption(v.Encryption)
 	container, err := c.door.b.Found(ctx, c.ref())
 	if err != nil {
 		return

@@ -28,6 +28,9 @@ func createMultipartUpload(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.setEncryption(u.Template.Encryption); err != nil {
+		return nil, err
+	}
 	if algorithm != "" {
 		c.set("X-Amz-Checksum-Algorithm", string(algorithm))
 		c.set("X-Amz-Checksum-Type", typeName(full))
@@ -74,10 +77,17 @@ func uploadPart(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	key, err := c.customerKey(sseCustomer)
+	if err != nil {
+		return nil, err
+	}
 	p, _, err := c.door.b.PutPart(ctx, c.caller, backend.PartRequest{
-		Container: c.ref(), Name: c.name, Upload: c.query.get("uploadId"), Number: number, Body: body,
+		Container: c.ref(), Name: c.name, Upload: c.query.get("uploadId"), Number: number, Body: body, Customer: key,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := c.setEncryption(p.Encryption); err != nil {
 		return nil, err
 	}
 	c.set("Etag", quote(p.ETag))
@@ -123,6 +133,9 @@ func completeMultipartUpload(ctx context.Context, c *call) (*reply, error) {
 		if r.Size, err = strconv.ParseInt(text, 10, 64); err != nil || r.Size < 0 {
 			return nil, badArgument("x-amz-mp-object-size", text, "The size must be a number of bytes")
 		}
+	}
+	if r.Customer, err = c.customerKey(sseCustomer); err != nil {
+		return nil, err
 	}
 	if r.Parts, err = c.completionParts(); err != nil {
 		return nil, err

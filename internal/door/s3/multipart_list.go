@@ -237,6 +237,9 @@ func getObjectAttributes(ctx context.Context, c *call) (*reply, error) {
 	if err := c.checkRead(v, &o.Container); err != nil {
 		return nil, err
 	}
+	if err := c.unseal(ctx, o); err != nil {
+		return nil, err
+	}
 	c.set("Last-Modified", wire.FormatDate(v.Modified()))
 	c.setVersion(v, o.Container.Config.Versioning != bucket.VersioningOff)
 	x := newDocument("GetObjectAttributesResponse")

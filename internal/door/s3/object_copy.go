@@ -35,6 +35,10 @@ func copyObject(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	sourceKey, err := c.customerKey(sseSourceCustomer)
+	if err != nil {
+		return nil, err
+	}
 	sourceIf, err := wire.Conditions(c.header, "X-Amz-Copy-Source-")
 	if err != nil {
 		return nil, err
@@ -46,7 +50,7 @@ func copyObject(ctx context.Context, c *call) (*reply, error) {
 	v, src, err := c.door.b.Copy(ctx, c.caller, backend.CopyRequest{
 		Source: source, SourceIf: sourceIf,
 		Container: c.ref(), Name: c.name, If: cond,
-		ReplaceAttributes: replace, ReplaceTags: replaceTags, Attributes: attributes, Checksum: algorithm,
+		ReplaceAttributes: replace, ReplaceTags: replaceTags, Attributes: attributes, Checksum: algorithm, SourceKey: sourceKey,
 	})
 	if err != nil {
 		return nil, copyError(source, err)
@@ -177,14 +181,25 @@ func uploadPartCopy(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	sourceKey, err := c.customerKey(sseSourceCustomer)
+	if err != nil {
+		return nil, err
+	}
+	key, err := c.customerKey(sseCustomer)
+	if err != nil {
+		return nil, err
+	}
 	p, src, err := c.door.b.PutPart(ctx, c.caller, backend.PartRequest{
-		Container: c.ref(), Name: c.name, Upload: c.query.get("uploadId"), Number: number,
-		From: &backend.PartSource{Source: source, If: sourceIf, Offset: off, Length: length},
+		Container: c.ref(), Name: c.name, Upload: c.query.get("uploadId"), Number: number, Customer: key,
+		From: &backend.PartSource{Source: source, If: sourceIf, Offset: off, Length: length, Key: sourceKey},
 	})
 	if err != nil {
 		return nil, copyError(source, err)
 	}
 	c.setSourceVersion(source, src)
+	if err := c.setEncryption(p.Encryption); err != nil {
+		return nil, err
+	}
 	x := newDocument("CopyPartResult")
 	x.time("LastModified", p.Modified)
 	x.etag(p.ETag)

@@ -35,6 +35,9 @@ func (c *call) read(ctx context.Context) (*reply, error) {
 	if err := c.checkRead(v, &o.Container); err != nil {
 		return nil, err
 	}
+	if err := c.unseal(ctx, o); err != nil {
+		return nil, err
+	}
 	sel, err := c.selection(v)
 	if err != nil {
 		return nil, err
@@ -44,6 +47,9 @@ func (c *call) read(ctx context.Context) (*reply, error) {
 		return nil, err
 	}
 	if err := c.setExpiration(&o.Container, v); err != nil {
+		return nil, err
+	}
+	if err := c.setEncryption(v.Encryption); err != nil {
 		return nil, err
 	}
 	c.applyOverrides()

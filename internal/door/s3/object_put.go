@@ -65,6 +65,9 @@ func (c *call) attributes(ctx context.Context) (backend.Attributes, error) {
 	if a.Retention, a.LegalHold, err = c.headerLock(); err != nil {
 		return a, err
 	}
+	if a.Encryption, err = c.encryption(ctx); err != nil {
+		return a, err
+	}
 	if a.ContentType = c.h("Content-Type"); a.ContentType == "" {
 		a.ContentType = defaultContentType
 	}

@@ -60,7 +60,7 @@ func testPutObject(t *testing.T, w *world) {
 	w.alice.do("PUT", "/photos/a", hello, "x-amz-meta-big", strings.Repeat("x", 2<<10)).want(400, "MetadataTooLarge")
 	w.alice.do("PUT", "/photos/a", hello, "x-amz-storage-class", "NONSENSE").want(400, "InvalidStorageClass")
 	w.alice.do("PUT", "/photos/a", hello, "x-amz-website-redirect-location", "nowhere").want(400, "InvalidArgument")
-	w.alice.do("PUT", "/photos/a", hello, "x-amz-server-side-encryption", "AES256").want(501, "NotImplemented")
+	w.alice.do("PUT", "/photos/a", hello, "x-amz-server-side-encryption", "AES256").want(200).has("x-amz-server-side-encryption", "AES256")
 	w.alice.do("PUT", "/photos/a", hello, "x-amz-object-something-new", "1").want(501, "NotImplemented").contains("x-amz-object-something-new")
 	w.alice.do("PUT", "/photos/foo", hello, "x-amz-foo", "bar").want(200)
 

@@ -13,7 +13,6 @@ func serviceRows() []row {
 func bucketRows() []row {
 	const b = bucketLevel
 	later := "comes with the complete S3 door"
-	empty := "nothing is configured; setting it " + later
 	never := "table services of AWS are out of scope"
 	return []row{
 		{op: "CreateBucket", method: put, level: b, action: "s3:CreateBucket", state: served, handle: createBucket},
@@ -44,9 +43,9 @@ func bucketRows() []row {
 		{op: "GetBucketCors", method: get, level: b, marker: "cors", action: "s3:GetBucketCORS", state: served, handle: getBucketCORS},
 		{op: "PutBucketCors", method: put, level: b, marker: "cors", action: "s3:PutBucketCORS", state: served, handle: putBucketCORS},
 		{op: "DeleteBucketCors", method: remove, level: b, marker: "cors", action: "s3:PutBucketCORS", state: served, handle: deleteBucketCORS},
-		{op: "GetBucketEncryption", method: get, level: b, marker: "encryption", action: "s3:GetEncryptionConfiguration", state: served, handle: notConfigured(ServerSideEncryptionNotFound), note: empty},
-		{op: "PutBucketEncryption", method: put, level: b, marker: "encryption", action: "s3:PutEncryptionConfiguration", note: later},
-		{op: "DeleteBucketEncryption", method: remove, level: b, marker: "encryption", action: "s3:PutEncryptionConfiguration", note: later},
+		{op: "GetBucketEncryption", method: get, level: b, marker: "encryption", action: "s3:GetEncryptionConfiguration", state: served, handle: getBucketEncryption},
+		{op: "PutBucketEncryption", method: put, level: b, marker: "encryption", action: "s3:PutEncryptionConfiguration", state: served, handle: putBucketEncryption, note: "without dual-layer encryption"},
+		{op: "DeleteBucketEncryption", method: remove, level: b, marker: "encryption", action: "s3:PutEncryptionConfiguration", state: served, handle: deleteBucketEncryption},
 		{op: "GetBucketLifecycleConfiguration", method: get, level: b, marker: "lifecycle", action: "s3:GetLifecycleConfiguration", state: served, handle: getBucketLifecycle},
 		{op: "PutBucketLifecycleConfiguration", method: put, level: b, marker: "lifecycle", action: "s3:PutLifecycleConfiguration", state: served, handle: putBucketLifecycle, note: "without transitions: there is one tier of storage"},
 		{op: "DeleteBucketLifecycle", method: remove, level: b, marker: "lifecycle", action: "s3:PutLifecycleConfiguration", state: served, handle: deleteBucketLifecycle},

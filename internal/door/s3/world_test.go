@@ -20,6 +20,8 @@ import (
 	"pithos/internal/door/wire/sigv4"
 	"pithos/internal/engine/memory"
 	"pithos/internal/naming"
+	"pithos/internal/seal"
+	"pithos/internal/seal/sealtest"
 	"pithos/internal/store/blob"
 	"pithos/internal/store/bucket"
 	"pithos/internal/store/key"
@@ -79,8 +81,13 @@ func makeWorld(tb testing.TB, at clock.Clock, log *slog.Logger, wrap func(blob.S
 	w := &world{t: tb}
 	engine := memory.New(at)
 	stores := backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: wrap(engine.Blobs())}
-	w.b = backend.New(stores, backend.Options{Clock: at, Log: log, BlockSize: 64 << 10, BufferBytes: 8 << 20, PartMin: 1 << 10})
-	o := Options{Clock: at, Domains: []string{"s3.test"}}
+	ring := new(sealtest.Ring)
+	ring.Add("r1")
+	w.b = backend.New(stores, backend.Options{
+		Clock: at, Log: log, BlockSize: 64 << 10, BufferBytes: 8 << 20, PartMin: 1 << 10,
+		Keeper: seal.NewKeeper(seal.Options{Ring: ring, Service: &sealtest.Service{Keys: []string{"one", "two"}}, Clock: at}),
+	})
+	o := Options{Clock: at, Domains: []string{"s3.test"}, KeysOverHTTP: true}
 	for _, c := range change {
 		c(&o)
 	}
@@ -240,7 +247,7 @@ func (a *answer) element(name string) string {
 // cases are the end-to-end tests of operations, by name. Every served row must have one.
 func cases() map[string]func(*testing.T, *world) {
 	all := map[string]func(*testing.T, *world){}
-	for _, some := range []map[string]func(*testing.T, *world){objectCases(), multipartCases(), absentCases(), bucketCases(), taggingCases(), lockCases(), lifecycleCases(), corsCases(), publicCases(), postCases(), loggingCases(), policyCases()} {
+	for _, some := range []map[string]func(*testing.T, *world){objectCases(), multipartCases(), absentCases(), bucketCases(), taggingCases(), lockCases(), lifecycleCases(), corsCases(), publicCases(), postCases(), loggingCases(), policyCases(), encryptionCases()} {
 		for op, f := range some {
 			all[op] = f
 		}

@@ -105,6 +105,7 @@ func (c *call) copyOnce(ctx context.Context, from, to place) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	attributes.Encryption.PlainETag = true // Swift promises the MD5
 	c.describeCopy(from, s, attributes)
 	if s.text != nil {
 		return c.copyManifest(ctx, s, to, attributes)

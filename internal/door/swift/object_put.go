@@ -49,6 +49,7 @@ func putObject(ctx context.Context, c *call) (*reply, error) {
 	if err := c.manifested(&attributes); err != nil {
 		return nil, err
 	}
+	attributes.Encryption.PlainETag = true // Swift promises the MD5
 	v, err := c.door.b.Put(ctx, c.caller, backend.PutRequest{Container: c.ref(), Name: c.name, Attributes: attributes, If: cond, Body: body})
 	if err != nil {
 		return nil, err
