@@ -95,7 +95,7 @@ func atEnd(plain io.Reader) error {
 	switch {
 	case n > 0 || err == nil:
 		return io.ErrUnexpectedEOF
-	case err == io.EOF: //nolint:errorlint // never wrapped
+	case err == io.EOF:
 		return nil
 	}
 	return err

@@ -32,7 +32,11 @@ func newKeeper(ctx context.Context, cfg *config.Config, log *slog.Logger, c cloc
 		log.WarnContext(ctx, "testing.sse_over_http: clients' encryption keys are taken over connections without TLS; never use this outside of tests")
 	}
 	path := cfg.KeyringPath()
-	ring, made, err := (*keyring.Ring)(nil), false, error(nil)
+	var (
+		ring *keyring.Ring
+		made bool
+		err  error
+	)
 	if cfg.Blobs.Kind == config.Embedded {
 		ring, made, err = keyring.Create(path, c.Now())
 	} else {
