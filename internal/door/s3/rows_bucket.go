@@ -12,7 +12,6 @@ func serviceRows() []row {
 // bucketRows are the operations on a bucket.
 func bucketRows() []row {
 	const b = bucketLevel
-	later := "comes with the complete S3 door"
 	never := "table services of AWS are out of scope"
 	return []row{
 		{op: "CreateBucket", method: put, level: b, action: "s3:CreateBucket", state: served, handle: createBucket},
