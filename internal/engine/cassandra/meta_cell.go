@@ -127,6 +127,7 @@ type change struct {
 	note     note         // what must be undone when it does not come to pass
 	log      place        // of its row in the log
 	account  place        // of its row in the log of the account, when it has one
+	closed   bool         // the process was closed by another
 	prepared bool         // there is something to undo
 	used     *int64       // the intent that naming the holder used up
 	reserved []meta.Usage // under quotas, the last one holds
@@ -142,6 +143,17 @@ const recentKept = 8
 // apply makes the change that decide tells of the cell. decide may be called several times; an error of it, or nil for nothing to do, ends
 // the change, and what was prepared for it is undone.
 func (m *Meta) apply(ctx context.Context, ch *change, decide func(c *cell) (*mutation, error)) error {
+	err := m.applyOnce(ctx, ch, decide)
+	if ch.closed && !ch.prepared && errs.Is(err, errs.Busy) { // once more, under the process's new id
+		again := newChange(ch.cellKey, ch.puts, ch.note)
+		again.note.Chunk = 0
+		*ch = *again
+		err = m.applyOnce(ctx, ch, decide)
+	}
+	return err
+}
+
+func (m *Meta) applyOnce(ctx context.Context, ch *change, decide func(c *cell) (*mutation, error)) error {
 	const op = "cassandra.Meta.apply"
 	over, ended := false, false
 	err := m.begin(ctx, ch)

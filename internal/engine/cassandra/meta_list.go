@@ -362,7 +362,7 @@ func (m *Meta) dig(ctx context.Context, s *shard, from []byte, limit int) (rows 
 		}
 		from, ends = to, ends[:len(ends)-1]
 	}
-	return nil, nil, false, err
+	return nil, nil, false, errs.E("cassandra.Meta.dig", errs.Busy, errs.Container, "")
 }
 
 // digMost bounds the reads of one digging.
@@ -381,14 +381,18 @@ func between(lo, hi []byte) []byte {
 	if high <= low { // they differ in zero bytes at the end
 		return hi
 	}
-	if high-low == 1 { // between what follows in lo and the end of what begins so
-		for i := same; i < same+8; i++ {
-			lo = append(lo[:len(lo):len(lo)], make([]byte, max(0, i+1-len(lo)))...)
+	if high-low == 1 {
+		if len(hi) > same+8 {
+			return hi[: same+8 : same+8]
 		}
-		same += 8
-		low, high = wordAt(lo, same), math.MaxUint64
+		for ok := true; ok; ok = low == math.MaxUint64 { // between what follows in lo and the end of what begins like it
+			lo = append(lo[:len(lo):len(lo)], make([]byte, max(0, same+8-len(lo)))...)
+			same += 8
+			low, high = wordAt(lo, same), math.MaxUint64
+		}
 	}
-	return binary.BigEndian.AppendUint64(lo[:same:same], low+(high-low+1)/2)
+	half := (high - low) / 2
+	return binary.BigEndian.AppendUint64(lo[:same:same], low+max(1, half))
 }
 
 // wordAt is eight bytes of a key from i on, with zeros behind its end.

@@ -90,10 +90,11 @@ func (m *Meta) look(ctx context.Context, ch *change) error {
 	if err != nil {
 		return fail(op, err)
 	}
-	if st.closed {
+	if st.closed || st.rec == nil { // or closed and cleared already
 		m.leave(ch.log.proc)
+		ch.closed = true
 	}
-	if st.closed || !st.open || st.taken {
+	if ch.closed || !st.open || st.taken {
 		return errs.E(op, errs.Busy, errs.Object, string(ch.name))
 	}
 	return nil

@@ -47,7 +47,7 @@ type Session struct {
 	gate     *gate
 	log      *slog.Logger // may be nil
 	// hook stands between the engine and the driver in tests: it is given the statements and what sends them.
-	hook func(sts []statement, send func() error) error
+	hook func(steps []step, send func() error) error
 }
 
 // Connect opens the session. It does not look at the schema; see CheckSchema. Errors: Busy when no host answers,
@@ -189,11 +189,7 @@ func (s *Session) try(ctx context.Context, steps []step, run func(context.Contex
 	if s.hook == nil {
 		return run(ctx)
 	}
-	sts := make([]statement, 0, len(steps))
-	for _, st := range steps {
-		sts = append(sts, st.st)
-	}
-	return s.hook(sts, func() error { return run(ctx) })
+	return s.hook(steps, func() error { return run(ctx) })
 }
 
 // weigh is about how much memory statements take while they are under way.

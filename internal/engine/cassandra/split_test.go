@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -272,18 +274,39 @@ func TestBetween(t *testing.T) {
 		if hi != nil && bytes.Compare(lo, hi) >= 0 {
 			continue
 		}
-		for n := 0; ; n++ {
-			mid := between(lo, hi)
-			if hi != nil && bytes.Equal(mid, hi) {
-				break // nothing but zeros is between them
+		mid := between(lo, hi)
+		if bytes.Compare(lo, mid) >= 0 || hi != nil && bytes.Compare(mid, hi) > 0 {
+			t.Fatalf("between(%x, %x) = %x", lo, hi, mid)
+		}
+	}
+	// Halving ranges until each has one key finds all keys.
+	for round := range 50 {
+		var keys []string
+		for range 40 {
+			keys = append(keys, strings.Repeat("x", rng.IntN(12))+strconv.Itoa(rng.IntN(1000)))
+		}
+		slices.Sort(keys)
+		keys = slices.Compact(keys)
+		seen, reads := 0, 0
+		for from, ends := []byte{}, [][]byte{nil}; len(ends) > 0; reads++ {
+			to, n := ends[len(ends)-1], 0
+			for _, k := range keys {
+				if k >= string(from) && (to == nil || k < string(to)) {
+					n++
+				}
 			}
-			if bytes.Compare(lo, mid) >= 0 || hi != nil && bytes.Compare(mid, hi) > 0 {
-				t.Fatalf("between(%x, %x) = %x", lo, hi, mid)
+			if n > 1 {
+				ends = append(ends, between(from, to))
+				continue
 			}
-			if n == 400 {
-				break
+			seen += n
+			from, ends = to, ends[:len(ends)-1]
+			if reads > 20_000 {
+				t.Fatalf("round %d: no end", round)
 			}
-			hi = mid
+		}
+		if seen != len(keys) {
+			t.Fatalf("round %d: %d of %d keys found", round, seen, len(keys))
 		}
 	}
 }
