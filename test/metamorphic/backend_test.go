@@ -19,6 +19,8 @@ import (
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
+	"pithos/internal/seal"
+	"pithos/internal/seal/sealtest"
 	"pithos/internal/store/blob"
 	"pithos/internal/store/bucket"
 	"pithos/internal/store/key"
@@ -54,15 +56,25 @@ var backendWeights = []weight{
 }
 
 // TestBackend compares the backend on each engine.
-func TestBackend(t *testing.T) {
-	runLists(t, backendWeights, func(t *testing.T, e engine, c *clock.Manual) system {
+func TestBackend(t *testing.T) { runLists(t, backendWeights, newService(false)) }
+
+// TestBackendWithEncryption does so with objects of which most are encrypted.
+func TestBackendWithEncryption(t *testing.T) { runLists(t, backendWeights, newService(true)) }
+
+func newService(encrypted bool) func(t *testing.T, e engine, c *clock.Manual) system {
+	return func(t *testing.T, e engine, c *clock.Manual) system {
 		s := &service{engine: e, t: t, clock: c, caller: addAccount(t, e.Keys(), "alice")}
+		if encrypted {
+			ring := new(sealtest.Ring)
+			ring.Add("ring")
+			s.keeper = seal.NewKeeper(seal.Options{Ring: ring, Clock: c})
+		}
 		s.start()
 		for i := range 2 {
 			s.create(t.Context(), i)
 		}
 		return s
-	})
+	}
 }
 
 // addAccount makes an account with an administrator, who calls.
@@ -86,8 +98,9 @@ type service struct {
 	clock    *clock.Manual
 	b        *backend.Backend
 	caller   backend.Caller
-	versions []target // all that were ever made
-	uploads  []upload // likewise
+	versions []target     // all that were ever made
+	uploads  []upload     // likewise
+	keeper   *seal.Keeper // nil: nothing is encrypted
 }
 
 type target struct {
@@ -106,7 +119,7 @@ type upload struct {
 // start puts a new backend on the engine, as a new process would.
 func (s *service) start() {
 	s.b = backend.New(backend.Stores{Keys: s.Keys(), Buckets: s.Buckets(), Meta: s.Meta(), Blobs: s.Blobs()}, backend.Options{
-		Clock: s.clock, BlockSize: 4 << 10, BufferBytes: 4 << 20, PartMin: 1000,
+		Clock: s.clock, BlockSize: 4 << 10, BufferBytes: 4 << 20, PartMin: 1000, Keeper: s.keeper,
 	})
 }
 
@@ -207,7 +220,7 @@ func (s *service) object(ctx context.Context, st step) string {
 	case "put":
 		data := payload(a[2])
 		v, err := s.b.Put(ctx, s.caller, backend.PutRequest{
-			Container: ref(a[0]), Name: name(a[1]), If: s.condition(a[3]), Attributes: attributes(st), Body: s.body(a, data),
+			Container: ref(a[0]), Name: name(a[1]), If: s.condition(a[3]), Attributes: s.attributes(st), Body: s.body(a, data),
 		})
 		if err != nil {
 			return show(err, "")
@@ -233,7 +246,7 @@ func (s *service) object(ctx context.Context, st step) string {
 		return show(err, "%+v, gone: %s", d, removed)
 	case "copy":
 		r := backend.CopyRequest{Source: s.which(st), Container: ref(a[4]), Name: name(a[5]), If: s.condition(a[6])}
-		r.ReplaceAttributes, r.Attributes = a[6]%2 == 0, attributes(st)
+		r.ReplaceAttributes, r.Attributes = a[6]%2 == 0, s.attributes(st)
 		if a[6]%5 == 0 {
 			r.Checksum = object.SHA256
 		}
@@ -254,10 +267,13 @@ func (s *service) object(ctx context.Context, st step) string {
 	return summary(v.Summary)
 }
 
-func attributes(st step) backend.Attributes {
+func (s *service) attributes(st step) backend.Attributes {
 	at := backend.Attributes{ContentType: fmt.Sprint("type/", st.arg[6]%4)}
 	if st.arg[6]%3 == 0 {
 		at.Meta = map[object.Domain]map[string]string{object.UserMeta: {"n": fmt.Sprint(st.n)}}
+	}
+	if s.keeper != nil && st.arg[7]%3 > 0 {
+		at.Encryption.Mode = seal.Service
 	}
 	return at
 }
@@ -299,7 +315,9 @@ func (s *service) create(ctx context.Context, n int) string {
 	c, created, err := s.b.CreateContainer(ctx, s.caller, backend.NewContainer{
 		Account: s.caller.Account, Name: naming.ContainerName(ref(n).Bucket), Bucket: ref(n).Bucket,
 	})
-	return show(err, "%v %s %+v", created, c.Name, c.Config)
+	encrypts := c.Config.Encryption != nil
+	c.Config.Encryption = nil // a pointer
+	return show(err, "%v %s %+v %v", created, c.Name, c.Config, encrypts)
 }
 
 func (s *service) container(ctx context.Context, st step) string {
@@ -313,9 +331,14 @@ func (s *service) container(ctx context.Context, st step) string {
 		c, err := s.b.Configure(ctx, s.caller, ref(a[0]), access.PutBucketVersioning, func(_ bucket.Container, c *bucket.Config) error {
 			c.Versioning = []bucket.Versioning{bucket.VersioningEnabled, bucket.VersioningSuspended, bucket.VersioningEnabled}[a[1]%3]
 			c.Quota = bucket.Limit{Objects: int64(a[2] % 3 * 3)}
+			if c.Encryption = nil; s.keeper != nil && a[3]%3 == 0 {
+				c.Encryption = &bucket.Encryption{}
+			}
 			return nil
 		})
-		return show(err, "%+v", c.Config)
+		encrypts := c.Config.Encryption != nil
+		c.Config.Encryption = nil // a pointer
+		return show(err, "%+v %v", c.Config, encrypts)
 	case "usage":
 		u, err := s.b.ContainerUsage(ctx, s.caller, ref(a[0]))
 		w, err2 := s.b.AccountUsage(ctx, s.caller, s.caller.Account)
@@ -346,7 +369,7 @@ func (s *service) container(ctx context.Context, st step) string {
 func (s *service) multipart(ctx context.Context, st step) string {
 	a := st.arg
 	if st.op == "begin" {
-		r := backend.NewUpload{Container: ref(a[0]), Name: name(a[1]), Attributes: attributes(st)}
+		r := backend.NewUpload{Container: ref(a[0]), Name: name(a[1]), Attributes: s.attributes(st)}
 		r.Checksum = []object.Algorithm{"", object.CRC32, object.CRC64NVME}[a[2]%3]
 		u, err := s.b.BeginUpload(ctx, s.caller, r)
 		if err == nil {
@@ -378,6 +401,7 @@ func (s *service) multipart(ctx context.Context, st step) string {
 		if err == nil {
 			u.parts[number] = p.ETag
 		}
+		p.Seal, p.Encryption = nil, nil // random
 		return show(err, "%+v", p)
 	case "complete":
 		return s.complete(ctx, st, u)
@@ -385,6 +409,9 @@ func (s *service) multipart(ctx context.Context, st step) string {
 		return show(s.b.AbortUpload(ctx, s.caller, ref(u.bucket), u.name, u.id), "")
 	}
 	_, parts, more, err := s.b.Parts(ctx, s.caller, ref(u.bucket), u.name, u.id, a[3]%3, a[4]%4)
+	for i := range parts {
+		parts[i].Seal = nil
+	}
 	return show(err, "%+v %v", parts, more)
 }
 
@@ -422,6 +449,9 @@ func (s *service) collect(ctx context.Context) string {
 	}
 	var stored []string
 	err := s.Blobs().Walk(ctx, nil, func(i blob.Info) bool {
+		if s.keeper != nil {
+			i.ID, i.Stored = block.ID{}, 0 // encrypted bytes are random; how many blocks there are is not
+		}
 		stored = append(stored, fmt.Sprint(i.ID, i.Stored, i.Held))
 		return true
 	})

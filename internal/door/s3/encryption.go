@@ -118,7 +118,7 @@ func (c *call) customerKey(prefix string) (*seal.Secret, error) {
 		return fail(InvalidArgument, msg).with("ArgumentName", lower+strings.ToLower(header))
 	}
 	switch {
-	case c.r.TLS == nil && !c.door.o.KeysOverHTTP:
+	case c.origin.Scheme != "https" && !c.door.o.KeysOverHTTP:
 		return nil, fail(InvalidRequest, "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection.")
 	case algorithm == "":
 		return nil, bad(sseAlgorithm, "Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm.")
