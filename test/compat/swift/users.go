@@ -31,9 +31,12 @@ var users = []user{
 func (u user) access() string { return u.account + "-" + u.name }
 func (u user) secret() string { return u.password + "-secret-key" }
 
+// storageDomain is the domain whose hosts name accounts and containers.
+const storageDomain = "swift.example"
+
 // options are those of a server for the suite.
 func options(binary, data string) service.Options {
-	o := service.Options{Binary: binary, Data: data}
+	o := service.Options{Binary: binary, Data: data, OpenStack: "  domains: [" + storageDomain + "]\n"}
 	for _, u := range users {
 		o.Users = append(o.Users, service.User{
 			Name: u.name, Account: u.account, Password: u.password, Roles: u.roles, Access: u.access(), Secret: u.secret(),
@@ -54,7 +57,7 @@ func owner(account string) string {
 // suiteConfig writes the configuration of the suite.
 func suiteConfig(s *service.Service, v3 bool) string {
 	var b strings.Builder
-	b.WriteString("[func_test]\ncollate = C\ninsecure = no\nservice_prefix = SERVICE\nstorage_domain = " + s.Domain + "\n")
+	b.WriteString("[func_test]\ncollate = C\ninsecure = no\nservice_prefix = SERVICE\nstorage_domain = " + storageDomain + "\n")
 	if v3 {
 		fmt.Fprintf(&b, "auth_version = 3\nauth_uri = %s/v3/\n", s.SwiftURL())
 	} else {
