@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"io"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -88,4 +90,49 @@ func TestRcloneOverSwift(t *testing.T) {
 	if list := run("lsf", "p:"); strings.Contains(list, "rclone/") {
 		t.Errorf("the container is still there:\n%s", list)
 	}
+}
+
+// TestSignedLinksOfSwiftclient lets the swift command sign links, and opens them without a token.
+func TestSignedLinksOfSwiftclient(t *testing.T) {
+	w, url := newSwiftWorld(t)
+	swift := w.tool("swift")
+	run := func(args ...string) string {
+		t.Helper()
+		return w.run(swift, append([]string{"-A", url + "/auth/v1.0", "-U", "admin:admin", "-K", service.Admin.Secret}, args...)...)
+	}
+	small := w.file("small", 1000)
+	run("upload", "--object-name", "dir/small file", "signed", "small")
+	run("post", "-m", "Temp-URL-Key:secret key", "signed")
+	ask := func(method, link, body string) (status int, answer string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, url+strings.ReplaceAll(strings.TrimSpace(link), " ", "%20"), strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		raw, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(raw)
+	}
+	for _, digest := range []string{"sha1", "sha256", "sha512"} {
+		link := w.run(swift, "tempurl", "--digest", digest, "GET", "3600", "/v1/AUTH_admin/signed/dir/small file", "secret key")
+		if status, body := ask("GET", link, ""); status != http.StatusOK || body != string(small) {
+			t.Errorf("%s: %d, %d bytes, by %s", digest, status, len(body), link)
+		}
+		if status, _ := ask("DELETE", link, ""); status != http.StatusUnauthorized {
+			t.Errorf("%s: a link for GET deletes: %d", digest, status)
+		}
+	}
+	link := w.run(swift, "tempurl", "--prefix-based", "--ip-range", "127.0.0.1", "PUT", "3600", "/v1/AUTH_admin/signed/new/", "secret key")
+	if status, body := ask("PUT", strings.Replace(link, "/new/?", "/new/o?", 1), "written"); status != http.StatusCreated {
+		t.Errorf("%d %s by %s", status, body, link)
+	}
+	run("download", "signed", "new/o", "-o", "back")
+	w.holds("back", []byte("written"))
 }
