@@ -40,6 +40,16 @@ func (b *Backend) mayOn(ctx context.Context, c Caller, a access.Action, containe
 	return b.decide(ctx, "backend.Authorize", c, a, q, d)
 }
 
+// OnBehalf gives the caller the service's own rights, for what the service does itself as a part of an action that the caller may do in a container:
+// keeping an object that is replaced, for one. Errors: those of Container.
+func (b *Backend) OnBehalf(ctx context.Context, c Caller, r Ref, a access.Action) (Caller, error) {
+	container, err := b.Container(ctx, c, r, a)
+	if err != nil {
+		return Caller{}, err
+	}
+	return Caller{Principal: access.Principal{Account: container.Account, User: c.User, Operator: true}, RequestID: c.RequestID}, nil
+}
+
 // may asks about a container and perhaps a name in it.
 func (b *Backend) may(ctx context.Context, c Caller, a access.Action, container bucket.Container, name naming.ObjectName) error {
 	return b.mayTo(ctx, c, a, container, Target{Name: name}, deed{})

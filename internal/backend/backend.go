@@ -246,7 +246,8 @@ type CopyRequest struct {
 type DeleteRequest struct {
 	Target
 	If     object.Precondition
-	Bypass bool // governance retention, if the caller may
+	Bypass bool   // governance retention, if the caller may
+	Note   string // of the delete marker, if one is made
 }
 
 // Deleted is what a delete did.

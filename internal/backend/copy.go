@@ -42,7 +42,7 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 	if err := b.mayTo(ctx, c, access.PutObject, container, Target{Name: r.Name}, asked); err != nil {
 		return nil, nil, err
 	}
-	o, err := b.openSource(ctx, c, r.Source, r.SourceIf, r.Verbatim)
+	o, err := b.openSource(ctx, c, r.Source, r.SourceIf, r.Verbatim || r.moved)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -122,7 +122,7 @@ func (r *CopyRequest) changesNothing(o *Object, container bucket.Container) bool
 func (r *CopyRequest) attributes(source *object.Version) Attributes {
 	a := r.Attributes
 	a.Kind, a.Target, a.Note = object.Data, "", ""
-	if r.Verbatim {
+	if r.Verbatim || r.moved {
 		a.Kind, a.Target, a.Note = source.Kind, source.Target, source.Note
 	}
 	if !r.ReplaceTags {

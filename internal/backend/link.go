@@ -158,10 +158,15 @@ func (l *Link) check(v *object.Version) error {
 
 // Sum is the ETag of a version's own bytes: of a static manifest, the MD5 of its document.
 func Sum(v *object.Version) string {
-	if v.Kind == object.StaticManifest {
-		return v.Note
+	return SumOf(&v.Summary)
+}
+
+// SumOf is Sum of a summary.
+func SumOf(s *object.Summary) string {
+	if s.Kind == object.StaticManifest {
+		return NoteValue(s.Note, noteSum)
 	}
-	return v.ETag
+	return s.ETag
 }
 
 // OpenFollowed opens a name for reading and follows links; a dynamic manifest is opened as its own bytes. Errors: as OpenWhole.

@@ -13,8 +13,11 @@ import (
 // limits are the quotas that hold for changes in a container: its account's and its own.
 func (b *Backend) limits(ctx context.Context, container bucket.Container) (meta.Limits, error) {
 	limits := meta.Limits{
-		Account:   meta.Limit{Bytes: b.opts.DefaultQuota.Bytes, Objects: b.opts.DefaultQuota.Objects},
-		Container: meta.Limit{Bytes: container.Config.Quota.Bytes, Objects: container.Config.Quota.Objects},
+		Account: meta.Limit{Bytes: b.opts.DefaultQuota.Bytes, Objects: b.opts.DefaultQuota.Objects},
+		Container: meta.Limit{
+			Bytes: container.Config.Quota.Bytes, Objects: container.Config.Quota.Objects,
+			ChargeHistory: container.Config.Quota.Bytes > 0 && container.Config.Versioning == bucket.VersioningEnabled, // old versions take space too
+		},
 	}
 	account, err := b.stores.Keys.Account(ctx, container.Account)
 	switch {
@@ -48,7 +51,7 @@ func (b *Backend) admit(ctx context.Context, container bucket.Container, name na
 	if err := cond.CheckWrite(newest); err != nil {
 		return limits, err
 	}
-	delta := meta.Usage{Objects: 1, Bytes: max(size, 0)}
+	delta := meta.Usage{Objects: 1, Bytes: max(size, 0), Stored: max(size, 0)}
 	if newest != nil && newest.Visible() {
 		delta = delta.Add(meta.Usage{Objects: -1, Bytes: -newest.Size})
 	}

@@ -43,7 +43,7 @@ func (b *Backend) mayRead(ctx context.Context, c Caller, a access.Action, contai
 		return b.missing(ctx, c, a, container, t, err)
 	case err != nil:
 		return err
-	case expired(v, b.now()) && !c.OpenExpired:
+	case expired(v, b.now()) && !c.OpenExpired && (t.Which.By != meta.ByID || container.Config.Versioning == bucket.VersioningOff):
 		// The worker that deletes it may come later.
 		return b.missing(ctx, c, a, container, t, errs.E("", errs.NotFound, errs.Object, string(t.Name)))
 	case v.Kind == object.DeleteMarker:

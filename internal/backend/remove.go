@@ -39,7 +39,7 @@ func (b *Backend) Delete(ctx context.Context, c Caller, r DeleteRequest) (Delete
 		Op: meta.Remove, If: r.If, Target: r.Which, Bypass: r.Bypass,
 	}
 	if r.Which.By == meta.Newest && container.Config.Versioning != bucket.VersioningOff {
-		d, err := b.mark(ctx, c, container, ch)
+		d, err := b.mark(ctx, c, container, ch, r.Note)
 		return d, fail(op, err)
 	}
 	d, err := b.remove(ctx, ch)
@@ -47,10 +47,10 @@ func (b *Backend) Delete(ctx context.Context, c Caller, r DeleteRequest) (Delete
 }
 
 // mark puts a delete marker.
-func (b *Backend) mark(ctx context.Context, c Caller, container bucket.Container, ch meta.Change) (Deleted, error) {
+func (b *Backend) mark(ctx context.Context, c Caller, container bucket.Container, ch meta.Change, note string) (Deleted, error) {
 	ch.Op, ch.Target = meta.Put, meta.Which{}
 	ch.Version = &object.Version{
-		Summary: object.Summary{Kind: object.DeleteMarker, Owner: container.Account, Null: nullVersions(container), UUID: newUUID()},
+		Summary: object.Summary{Kind: object.DeleteMarker, Owner: container.Account, Null: nullVersions(container), UUID: newUUID(), Note: note},
 		Author:  c.User,
 	}
 	if c.Account != "" && container.Config.Ownership != bucket.BucketOwnerEnforced {

@@ -40,8 +40,10 @@ type call struct {
 	rawNames  [2]string // container and object before their check
 
 	caller backend.Caller
-	row    *row
-	body   *wire.Body
+	// versions: the container that is listed keeps versions.
+	versions bool
+	row      *row
+	body     *wire.Body
 
 	signed   *link     // the signed link that the request came by; nil: none
 	ownerID  string    // canonical id of the account, where a signature was checked

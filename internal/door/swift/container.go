@@ -33,6 +33,14 @@ func getContainer(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	versions := c.query.Has("versions") && c.r.Method == http.MethodGet
+	vq := versionListing{listing: q}
+	if versions {
+		if vq, err = c.versionListing(q); err != nil {
+			return nil, err
+		}
+		q = vq.listing
+	}
 	container, err := c.door.b.Container(ctx, c.caller, c.ref(), access.ListBucket)
 	if err != nil {
 		return nil, err
@@ -42,10 +50,15 @@ func getContainer(ctx context.Context, c *call) (*reply, error) {
 		return nil, err
 	}
 	var entries []entry
-	if c.r.Method != http.MethodHead {
-		if entries, err = c.listObjects(ctx, q); err != nil {
-			return nil, err
-		}
+	c.versions = container.Config.Versioning != bucket.VersioningOff
+	switch {
+	case versions:
+		entries, err = c.listVersions(ctx, vq)
+	case c.r.Method != http.MethodHead:
+		entries, err = c.listObjects(ctx, q)
+	}
+	if err != nil {
+		return nil, err
 	}
 	owner := c.owns()
 	c.showMetadata("X-Container-Meta-", container.Config.Meta, owner)
@@ -54,7 +67,8 @@ func getContainer(ctx context.Context, c *call) (*reply, error) {
 		c.setIf("X-Container-Write", string(container.Config.Documents[backend.WritersDocument]))
 	}
 	c.setInt("X-Container-Object-Count", usage.Objects)
-	c.setInt("X-Container-Bytes-Used", usage.Bytes)
+	c.setInt("X-Container-Bytes-Used", usage.Stored)
+	c.showVersioning(&container)
 	c.set("X-Storage-Policy", policyOf(&container.Config).name)
 	c.setIf("X-Container-Rfc-Compliant-Etags", string(container.Config.Documents[etagsDocument]))
 	c.set("X-Timestamp", timestamp(container.Created))
@@ -127,7 +141,13 @@ func postContainer(ctx context.Context, c *call) (*reply, error) {
 }
 
 func deleteContainer(ctx context.Context, c *call) (*reply, error) {
-	if err := c.door.b.DeleteContainer(ctx, c.caller, c.ref()); err != nil {
+	err := c.door.b.DeleteContainer(ctx, c.caller, c.ref())
+	if errs.Is(err, errs.NotEmpty) && c.keepsVersions(ctx) {
+		if err = c.emptied(ctx); err == nil {
+			err = c.door.b.DeleteContainer(ctx, c.caller, c.ref())
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	return empty(http.StatusNoContent), nil
@@ -144,6 +164,10 @@ func (c *call) containerChange() (func(bucket.Container, *bucket.Config) error, 
 		return nil, err
 	}
 	objects, err := quota(changes, "quota-count", "Invalid count quota.")
+	if err != nil {
+		return nil, err
+	}
+	versioning, err := c.versioningChange()
 	if err != nil {
 		return nil, err
 	}
@@ -176,6 +200,11 @@ func (c *call) containerChange() (func(bucket.Container, *bucket.Config) error, 
 				delete(cfg.Documents, document)
 			} else {
 				cfg.Documents[document] = []byte(*list)
+			}
+		}
+		if versioning != nil {
+			if err := versioning(cfg); err != nil {
+				return err
 			}
 		}
 		if bytes != nil {

@@ -48,7 +48,9 @@ func (d *Door) describe() []byte {
 			"max_manifest_segments": manifestSegmentsMax, "max_manifest_size": manifestBytesMax, "min_segment_size": segmentSizeMin,
 			"yield_frequency": int(yieldFrequency.Seconds()), "allow_async_delete": true,
 		},
-		"symlink": object{"symloop_max": backend.LinksMax, "static_links": true},
+		"object_versioning": object{},
+		"versioned_writes":  object{"allowed_flags": []string{"x-versions-location", "x-history-location"}},
+		"symlink":           object{"symloop_max": backend.LinksMax, "static_links": true},
 	}
 	if len(d.o.Domains) > 0 {
 		doc["domain_remap"] = object{"default_reseller_prefix": nil}

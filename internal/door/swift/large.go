@@ -146,7 +146,10 @@ func (c *call) part(s *shown) (r wire.Range, ok bool, err error) {
 		f := refusal(http.StatusRequestedRangeNotSatisfiable, "The requested part number is not satisfiable").
 			carrying("Content-Range", "bytes */"+strconv.FormatInt(s.Size, 10)).carrying("X-Parts-Count", strconv.Itoa(len(s.Parts))).
 			carrying("Etag", s.etag()).carrying("X-Static-Large-Object", "True").carrying("X-Manifest-Etag", backend.Sum(s.o.Version)).
-			carrying("Accept-Ranges", "bytes")
+			carrying("Accept-Ranges", "bytes").carrying("Last-Modified", lastModified(s.Modified()))
+		if version := c.out["X-Object-Version-Id"]; len(version) > 0 {
+			f = f.carrying("X-Object-Version-Id", version[0])
+		}
 		return r, false, f
 	}
 	for i := range n - 1 {
@@ -168,9 +171,11 @@ func (c *call) describeKind(s *shown) error {
 	case object.DynamicManifest:
 		c.set("X-Object-Manifest", s.Meta[object.SwiftMeta][manifestHeader])
 	case object.Link:
+		c.describeVersion(s)
 		return c.describeLink(s.Version)
 	case object.Data, object.DeleteMarker:
 	}
+	c.describeVersion(s)
 	if via := s.o.Via; len(via) > 0 {
 		c.set("Content-Location", targetPath(via[len(via)-1]))
 	}

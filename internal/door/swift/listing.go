@@ -49,6 +49,10 @@ type entry struct {
 	modified  time.Time
 	object    *object.Summary
 	owner     naming.AccountID // of the container that the object is in
+	in        naming.ContainerName
+	version   string // in lists of versions
+	latest    bool
+	versioned bool // the container keeps versions
 	container *bucket.Container
 	count     int64
 	bytes     int64
@@ -265,7 +269,7 @@ func (c *call) addPage(ctx context.Context, f *fold, page *backend.Page) (past b
 			continue
 		}
 		if !f.q.children || next != f.q.prefix {
-			f.keep(entry{name: next, modified: names[0].Modified(), object: &names[0], owner: c.owner})
+			f.keep(entry{name: next, modified: names[0].Modified(), object: &names[0], owner: c.owner, in: c.container, versioned: c.versions})
 		}
 		names = names[1:]
 	}
@@ -291,7 +295,7 @@ func (c *call) addPrefix(ctx context.Context, f *fold, common string) error {
 	case !f.q.children:
 		f.keep(entry{name: common, subdir: true})
 	case string(first.Name) == common:
-		f.keep(entry{name: common, modified: first.Modified(), object: first, owner: c.owner})
+		f.keep(entry{name: common, modified: first.Modified(), object: first, owner: c.owner, in: c.container, versioned: c.versions})
 	}
 	return nil
 }

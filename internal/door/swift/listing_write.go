@@ -65,15 +65,15 @@ func (e *entry) fields() []field {
 			{"storage_policy", policyOf(&e.container.Config).name, false},
 		}
 	}
-	hash := e.object.ETag
-	if e.object.Kind == object.StaticManifest {
-		hash = e.object.Note
+	hash, kind := backend.SumOf(e.object), typeOf(e.object.ContentType)
+	if e.object.Kind == object.DeleteMarker {
+		hash, kind = emptyMD5, markerType
 	}
 	return []field{
 		{"name", e.name, false},
 		{"hash", hash, false},
 		{"bytes", strconv.FormatInt(e.object.Size, 10), true},
-		{"content_type", typeOf(e.object.ContentType), false},
+		{"content_type", kind, false},
 		{"last_modified", listedTime(e.modified), false},
 	}
 }
@@ -105,6 +105,13 @@ func listJSON(entries []entry) ([]byte, error) {
 func (e *entry) addKind(fields map[string]any) error {
 	if e.object == nil {
 		return nil
+	}
+	if e.version != "" {
+		fields["version_id"], fields["is_latest"] = e.version, e.latest
+	}
+	if id := backend.StateOf(e.object); e.versioned && (!e.object.Null || id != e.object.ID) {
+		t := backend.Target{Container: backend.Ref{Account: e.owner, Name: e.in}, Name: e.object.Name}
+		fields["symlink_path"], fields["version_symlink"] = targetPath(t)+"?version-id="+versionName(id), true
 	}
 	switch e.object.Kind {
 	case object.StaticManifest:

@@ -10,6 +10,7 @@ import (
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
+	"pithos/internal/store/bucket"
 )
 
 // place is an object's address in a copy.
@@ -94,7 +95,11 @@ func (c *call) copy(ctx context.Context, from, to place) (*reply, error) {
 func (c *call) copyOnce(ctx context.Context, from, to place) (*reply, error) {
 	l := c.look()
 	l.raw = l.manifest
-	s, err := c.show(ctx, from.Target, l)
+	target, err := c.versioned(ctx, from.Target)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.show(ctx, target, l)
 	if err != nil {
 		return nil, c.hideFrom(from.account, err)
 	}
@@ -122,6 +127,9 @@ func (c *call) describeCopy(from place, s *shown, a backend.Attributes) {
 	c.set("X-Copied-From-Account", pathQuote(reseller+string(from.account)))
 	c.set("X-Copied-From", pathQuote(string(from.Container.Name)+"/"+string(from.Name)))
 	c.set("X-Copied-From-Last-Modified", lastModified(s.Modified()))
+	if s.o.Container.Config.Versioning != bucket.VersioningOff {
+		c.set("X-Copied-From-Version-Id", c.versionNameOf(&s.o.Version.Summary))
+	}
 	c.showMetadata("X-Object-Meta-", a.Meta[object.UserMeta], true)
 	c.setExpiry(a.Expires)
 }
@@ -146,6 +154,9 @@ func (c *call) copyShown(ctx context.Context, s *shown, to place, a backend.Attr
 		if ranges, err = c.ranges(s); err != nil {
 			return nil, err
 		}
+	}
+	if err := c.archiveCurrent(ctx, to.Target); err != nil {
+		return nil, err
 	}
 	verbatim := s.Kind == object.Link || s.Kind == object.DynamicManifest && !s.quoted
 	if len(ranges) == 0 && (verbatim || !s.quoted && a.Kind == object.Data) {

@@ -9,6 +9,7 @@ import (
 	"pithos/internal/backend"
 	"pithos/internal/errs"
 	"pithos/internal/object"
+	"pithos/internal/store/bucket"
 )
 
 // attemptsMax bounds how often an operation starts over when others change the object meanwhile.
@@ -21,8 +22,25 @@ func deleteObject(ctx context.Context, c *call) (*reply, error) {
 			return nil, bad("Bad X-If-Delete-At header value")
 		}
 	}
+	if c.query.Get("version-id") != "" && c.query.Get("multipart-manifest") != "delete" {
+		return c.deleteVersion(ctx)
+	}
 	if c.query.Get("multipart-manifest") == "delete" {
 		return c.deleteManifest(ctx)
+	}
+	a, err := c.archiveOf(ctx, c.ref(), access.DeleteObject)
+	if err != nil {
+		return nil, err
+	}
+	if a != nil {
+		return c.deleteArchiving(ctx, a)
+	}
+	container, err := c.door.b.Container(ctx, c.caller, c.ref(), access.DeleteObject)
+	if err != nil {
+		return nil, err
+	}
+	if container.Config.Versioning == bucket.VersioningEnabled && c.h("X-If-Delete-At") == "" {
+		return c.markDeleted(ctx)
 	}
 	if err := c.remove(ctx, c.target()); err != nil {
 		return nil, err

@@ -17,7 +17,11 @@ import (
 
 // getObject serves GET and HEAD: the same headers, with and without the body. HEAD ignores ranges.
 func getObject(ctx context.Context, c *call) (*reply, error) {
-	s, err := c.show(ctx, c.target(), c.look())
+	t, err := c.versioned(ctx, c.target())
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.show(ctx, t, c.look())
 	if errs.IsThing(err, errs.NotFound, errs.Object) && strings.TrimSpace(c.h("If-Match")) == "*" {
 		return nil, refusal(http.StatusPreconditionFailed, "").because(err)
 	}

@@ -27,6 +27,8 @@ const (
 // putObject serves PUT of an object, or of a copy of another.
 func putObject(ctx context.Context, c *call) (*reply, error) {
 	switch {
+	case c.query.Get("version-id") != "" && !c.has("X-Copy-From"):
+		return c.restoreVersion(ctx)
 	case c.query.Get("multipart-manifest") == "put":
 		return c.putManifest(ctx)
 	case c.has("X-Copy-From"):
@@ -50,6 +52,9 @@ func putObject(ctx context.Context, c *call) (*reply, error) {
 		return nil, err
 	}
 	attributes.Encryption.PlainETag = true // Swift promises the MD5
+	if err := c.archiveCurrent(ctx, c.target()); err != nil {
+		return nil, err
+	}
 	v, err := c.door.b.Put(ctx, c.caller, backend.PutRequest{Container: c.ref(), Name: c.name, Attributes: attributes, If: cond, Body: body})
 	if err != nil {
 		return nil, err
@@ -64,6 +69,9 @@ func (c *call) stored(v *object.Version) *reply {
 		etag = `"` + backend.PlainETag(&v.Summary) + `"`
 	}
 	c.set("Etag", etag)
+	if !v.Null {
+		c.set("X-Object-Version-Id", versionName(backend.StateOf(&v.Summary)))
+	}
 	c.set("Last-Modified", lastModified(v.Modified()))
 	return empty(http.StatusCreated)
 }
@@ -252,6 +260,9 @@ func postObject(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.query.Get("version-id") != "" {
+		return nil, bad("POST to a specific version is not allowed")
+	}
 	if c.h("X-Symlink-Target") != "" {
 		return nil, bad("A PUT request is required to set a symlink target")
 	}
@@ -272,6 +283,9 @@ func postObject(ctx context.Context, c *call) (*reply, error) {
 		}
 		if depth := v.Meta[object.SwiftMeta][depthKey]; depth != "" {
 			a.Meta = withSwiftMeta(a.Meta, depthKey, depth)
+		}
+		if id := backend.StateOf(&v.Summary); !v.Null || id != v.ID {
+			a.Note = backend.AsStateOf(v.Note, id)
 		}
 		if v.Kind == object.Data || v.Kind == object.DynamicManifest {
 			a.Kind, a.Target = object.Data, ""

@@ -67,14 +67,10 @@ func rows() []row {
 // unserved are features of Swift that this door knows and does not serve yet: query parameters and request headers that select them. A
 // value of nil is any; others are the values that are refused.
 var unservedQuery = map[string][]string{ // a table, never written
-	"version-id":     nil,
-	"versions":       nil,
-	"version_marker": nil,
 }
 
 var unservedHeaders = []string{ // a table, never written
-	"X-Versions-Location", "X-History-Location", "X-Versions-Enabled", "X-Container-Sync-To", "X-Container-Sync-Key",
-	"X-Account-Access-Control", "X-Account-Quota-Bytes", "X-Account-Quota-Count",
+	"X-Container-Sync-To", "X-Container-Sync-Key", "X-Account-Access-Control", "X-Account-Quota-Bytes", "X-Account-Quota-Count",
 }
 
 // checkServed refuses a request that asks for what is not served: done without it, it would do something else than was asked.

@@ -239,11 +239,14 @@ func (c *call) storeStatic(ctx context.Context, p staticPut) (v *object.Version,
 	r.ETag = etag + "-" + strconv.Itoa(len(list))
 	hash := md5.Sum(r.Document)
 	r.Attributes = p.attributes
-	r.Attributes.Kind, r.Attributes.Note = object.StaticManifest, hex.EncodeToString(hash[:])
+	r.Attributes.Kind, r.Attributes.Note = object.StaticManifest, backend.ManifestNote(hex.EncodeToString(hash[:]))
 	if depth > 1 {
 		r.Attributes.Meta = withSwiftMeta(r.Attributes.Meta, depthKey, strconv.Itoa(depth))
 	}
 	r.Attributes.Target = backend.SegmentContainers(containers)
+	if err := c.archiveCurrent(ctx, p.to); err != nil {
+		return nil, nil, err
+	}
 	v, err = c.door.b.Compose(ctx, c.caller, r)
 	return v, nil, err
 }

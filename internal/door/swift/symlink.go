@@ -46,6 +46,9 @@ func (c *call) putLink(ctx context.Context) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.archiveCurrent(ctx, c.target()); err != nil {
+		return nil, err
+	}
 	v, err := c.door.b.Put(ctx, c.caller, backend.PutRequest{Container: c.ref(), Name: c.name, Attributes: a, If: cond, Body: body})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,147 @@
+package swift
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"pithos/internal/backend"
+	"pithos/internal/object"
+	"pithos/internal/store/meta"
+)
+
+// versionListing is a list of versions that a request asks for.
+type versionListing struct {
+	listing
+	marker  string
+	version string // of the marker: the list goes on behind this version of it; "": behind all
+}
+
+// versionListing reads the parameters. Errors: 400, and 406 when JSON is not accepted.
+func (c *call) versionListing(q listing) (versionListing, error) {
+	v := versionListing{listing: q, marker: c.query.Get("marker"), version: c.query.Get("version_marker")}
+	if c.query.Has("format") && q.format != asJSON {
+		return v, refusal(http.StatusNotAcceptable, "")
+	}
+	if accept := c.h("Accept"); accept != "" && !c.query.Has("format") {
+		if _, err := c.accepts(accept); err != nil {
+			return v, err
+		}
+		if !strings.Contains(accept, "json") && !strings.Contains(accept, "*/*") && !strings.Contains(accept, "application/*") {
+			return v, refusal(http.StatusNotAcceptable, "")
+		}
+	}
+	v.format = asJSON
+	if c.query.Has("version_marker") {
+		if !c.query.Has("marker") {
+			return v, bad("version_marker param requires marker")
+		}
+		if _, ok := parseVersion(v.version); !ok && v.version != "null" {
+			return v, bad("invalid version_marker param")
+		}
+	}
+	if strings.ContainsAny(q.delimiter, "0123456789.") {
+		return v, bad("invalid delimiter param")
+	}
+	return v, nil
+}
+
+// listVersions gives the entries of a list of versions.
+func (c *call) listVersions(ctx context.Context, q versionListing) ([]entry, error) {
+	var out []entry
+	var run []object.Summary // versions of one name
+	keep := func(e entry) {
+		if q.reverse {
+			out = append(out, e)
+			if len(out) >= 2*q.limit+64 {
+				out = slices.Clone(out[len(out)-q.limit:])
+			}
+		} else if len(out) < q.limit {
+			out = append(out, e)
+		}
+	}
+	flush := func() {
+		for _, e := range q.entries(run, c) {
+			keep(e)
+		}
+		run = run[:0]
+	}
+	r := backend.ListRequest{Container: c.ref(), View: meta.View{Kind: meta.ViewAll}, Prefix: q.prefix, Delimiter: q.delimiter, Limit: pageMax}
+	for q.reverse || len(out) < q.limit {
+		page, err := c.door.b.List(ctx, c.caller, r)
+		if err != nil {
+			return nil, err
+		}
+		names, prefixes := page.Entries, page.Prefixes
+		for len(names)+len(prefixes) > 0 {
+			if len(prefixes) == 0 || len(names) > 0 && string(names[0].Name) < prefixes[0] {
+				if len(run) > 0 && run[0].Name != names[0].Name {
+					flush()
+				}
+				run, names = append(run, names[0]), names[1:]
+				continue
+			}
+			flush()
+			if q.passes(prefixes[0]) {
+				keep(entry{name: prefixes[0], subdir: true})
+			}
+			prefixes = prefixes[1:]
+		}
+		if !page.Truncated {
+			flush()
+			break
+		}
+		r.After, r.AfterVersion = page.NextAfter, page.NextVersion
+	}
+	if q.reverse {
+		slices.Reverse(out)
+	}
+	return out[:min(len(out), q.limit)], nil
+}
+
+// passes tells whether a name lies behind the marker.
+func (q *versionListing) passes(name string) bool {
+	switch {
+	case q.marker == "":
+		return true
+	case q.reverse:
+		return name < q.marker
+	}
+	return name > q.marker
+}
+
+// entries are the lines for the versions of one name.
+func (q *versionListing) entries(stored []object.Summary, c *call) []entry {
+	if len(stored) == 0 {
+		return nil
+	}
+	name := string(stored[0].Name)
+	if !q.passes(name) && (name != q.marker || q.version == "") {
+		return nil
+	}
+	after, _ := parseVersion(q.version)
+	var list []entry
+	for _, v := range versionsFrom(stored) {
+		if name == q.marker && !q.behind(&v, after) {
+			continue
+		}
+		state := v.state
+		latest := v.latest && (name != q.marker || !state.Visible()) // Swift does not know behind a version marker
+		list = append(list, entry{name: name, modified: state.Modified(), object: &state, owner: c.owner, version: v.name, latest: latest})
+	}
+	return list
+}
+
+// behind tells whether a version of the marker's name lies behind the version marker.
+func (q *versionListing) behind(v *shownVersion, after object.VersionID) bool {
+	switch {
+	case q.version == "null":
+		return v.name != "null" && !q.reverse
+	case v.name == "null":
+		return q.reverse
+	case q.reverse:
+		return v.id > after
+	}
+	return v.id < after
+}
