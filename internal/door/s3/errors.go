@@ -331,7 +331,7 @@ func codeOfInvalid(e *errs.Error) code {
 			return InvalidBucketState
 		}
 		return InvalidRequest
-	case errs.SelfCopy, errs.BadSource:
+	case errs.SelfCopy, errs.BadSource, errs.ChecksumType, errs.SizeDiffers, errs.KeyRequired, errs.KeyMismatch, errs.KeyUnwanted, errs.KeyLost:
 		return InvalidRequest
 	case errs.SlowBody:
 		return RequestTimeout
@@ -343,8 +343,6 @@ func codeOfInvalid(e *errs.Error) code {
 		return AccessControlListNotSupported
 	case errs.ACLsInTheWay:
 		return InvalidBucketACLWithOwnership
-	case errs.ChecksumType, errs.SizeDiffers, errs.KeyRequired, errs.KeyMismatch, errs.KeyUnwanted, errs.KeyLost:
-		return InvalidRequest
 	case errs.Broken:
 		return InvalidObjectState
 	}
