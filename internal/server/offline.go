@@ -68,7 +68,9 @@ func Offline(ctx context.Context, o Options) (client *admin.Client, closeAll fun
 			}
 		}
 	}
-	a := adminOptions(o, st, newTasks(st, st.newBackend(o.Config, o.Log, o.Clock, nil), o))
+	t := newTasks(st, st.newBackend(o.Config, o.Log, o.Clock, nil), o)
+	t.alone = true
+	a := adminOptions(o, st, t)
 	a.Token = "local" // the handler is in this process: who can call it holds the lock already
 	return &admin.Client{Base: "http://local", Token: a.Token, HTTP: admin.Local{Handler: admin.New(a)}}, st.close, nil
 }

@@ -80,6 +80,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	for _, note := range o.Config.Notes {
 		o.Log.WarnContext(ctx, "configuration", "note", note)
 	}
+	if err := refuseMoved(o.Config); err != nil {
+		return err
+	}
 	st, err := openStores(ctx, o.Config, o.Open, o.Log, o.stamping())
 	if err != nil {
 		return err

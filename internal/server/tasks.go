@@ -23,6 +23,9 @@ const (
 // tasks is the work behind the requests: what runs by itself, and what an operator starts.
 type tasks struct {
 	cfg       *config.Config
+	o         Options
+	st        *stores
+	alone     bool // nobody else has the stores open
 	collector *worker.Collector
 	scrubber  *worker.Scrubber
 	expirer   *worker.Expirer
@@ -35,7 +38,7 @@ func newTasks(st *stores, b *backend.Backend, o Options) *tasks {
 	cfg, m, blobs := o.Config, st.engine.Meta(), st.engine.Blobs()
 	o.Clock = o.stamping()
 	t := &tasks{
-		cfg: cfg,
+		cfg: cfg, o: o, st: st,
 		collector: worker.NewCollector(worker.Collection{
 			Holders: m, Blobs: blobs, Unread: b.Unread, Clock: o.Clock, Grace: cfg.GC.Grace, Interval: cfg.GC.Interval, OrphansEvery: orphansEvery,
 		}),
@@ -85,6 +88,7 @@ func (t *tasks) byName() map[string]admin.Task {
 				progress(admin.Progress{Phase: phase, Done: so.Examined, Bytes: so.Bytes})
 			})
 		},
+		"migrate": t.migrate,
 		"scrub": func(ctx context.Context, _ url.Values, progress func(admin.Progress)) (any, error) {
 			total := blockCount(ctx, t.scrubber.Blobs)
 			return t.scrubber.Round(ctx, func(so worker.ScrubReport) {
