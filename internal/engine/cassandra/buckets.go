@@ -14,15 +14,17 @@ import (
 
 // Buckets is the bucketstore.
 //
-// Create writes in this order: index row (a hint), claim of the bucket name (LWT), container (LWT), and then looks whether the claim still
-// stands. A crash leaves at most a claim, or an index row, whose container does not exist.
+// Create writes in this order: index row (a hint), claim of the bucket name (LWT), container (LWT), and then settles the claim (LWT). A claim carries
+// its time until it is settled. Others may take over a claim whose container does not exist, and do so under the condition that the claim is as they saw it:
+// either they come first and it cannot be settled, or it is settled and cannot be taken. A settled claim without a container is what is
+// left of one that was removed. A crash leaves at most a claim, or an index row, whose container does not exist.
 type Buckets struct {
 	s     *Session
 	clock interface{ Now() time.Time }
 }
 
-// claimSettles is how old a claim without a container must be before another account may take the name over: its
-// writer has long failed by then, and looks at the claim again anyway before it answers.
+// claimSettles is how old a claim without a container must be before another account may take the name over: its writer has long failed by
+// then. Nothing but fairness hangs on it.
 const claimSettles = 10 * time.Minute
 
 // NewBuckets puts a bucketstore on a session whose schema was checked.
@@ -35,7 +37,8 @@ var _ bucket.Store = (*Buckets)(nil)
 var (
 	getBucket     = statement{cql: `SELECT account, container_name, container, claimed FROM %k.bucket WHERE name = ?`, class: pointRead, level: gocql.LocalQuorum}
 	claimBucket   = statement{cql: `INSERT INTO %k.bucket (name, account, container_name, container, claimed) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS`, class: casWrite, level: gocql.LocalQuorum}
-	takeBucket    = statement{cql: `UPDATE %k.bucket SET account = ?, container_name = ?, container = ?, claimed = ? WHERE name = ? IF container = ?`, class: casWrite, level: gocql.LocalQuorum}
+	takeBucket    = statement{cql: `UPDATE %k.bucket SET account = ?, container_name = ?, container = ?, claimed = ? WHERE name = ? IF container = ? AND claimed = ?`, class: casWrite, level: gocql.LocalQuorum}
+	settleBucket  = statement{cql: `UPDATE %k.bucket SET claimed = null WHERE name = ? IF container = ?`, class: casWrite, level: gocql.LocalQuorum}
 	releaseBucket = statement{cql: `DELETE FROM %k.bucket WHERE name = ? IF container = ?`, class: casWrite, level: gocql.LocalQuorum}
 
 	getContainer    = statement{cql: `SELECT container, bucket, region, created, config, revision, writer FROM %k.container WHERE account = ? AND name = ?`, class: pointRead, level: gocql.LocalQuorum}
@@ -97,21 +100,73 @@ func (b *Buckets) Create(ctx context.Context, c bucket.Container) (bucket.Contai
 		b.unclaim(ctx, c)
 		return bucket.Container{}, errs.E(op, errs.Exists, errs.Container, string(c.Name))
 	}
-	if c.Bucket == "" {
+	settled, owner, err := b.settle(ctx, c)
+	switch {
+	case err != nil:
+		return bucket.Container{}, fail(op, err)
+	case settled:
 		return c, nil
 	}
-	// The claim may have been taken over if this call was stalled for long: then the container must not stand with its name.
-	owner, err := b.owner(ctx, c.Bucket)
-	if err != nil {
+	if _, err := b.remove(ctx, c); err != nil {
 		return bucket.Container{}, fail(op, err)
 	}
-	if owner.container != c.ID {
-		if _, err := b.remove(ctx, c); err != nil {
-			return bucket.Container{}, fail(op, err)
-		}
-		return bucket.Container{}, taken(op, c.Bucket, owner.account)
+	return bucket.Container{}, taken(op, c.Bucket, owner.account)
+}
+
+// settle makes the claim of a container that stands final. Another Create of the same container, which must fail since this one stands, may have taken the
+// claim over meanwhile, or even given it up: then it is taken back. settled is false when owner has the name.
+func (b *Buckets) settle(ctx context.Context, c bucket.Container) (settled bool, owner claimant, err error) {
+	if c.Bucket == "" {
+		return true, claimant{}, nil
 	}
-	return c, nil
+	final := func() (bool, bool, error) {
+		o, err := b.owner(ctx, c.Bucket)
+		return o.container == c.ID && o.settled(), true, err
+	}
+	for n := range attempts {
+		done, err := b.s.cas(ctx, settleBucket, gocql.Serial, []any{string(c.Bucket), gocql.UUID(c.ID)}, final)
+		if err != nil || done {
+			return done, claimant{}, err
+		}
+		if owner, err = b.owner(ctx, c.Bucket); err != nil {
+			return false, owner, err
+		}
+		switch {
+		case owner.container == naming.ContainerID{}:
+			_, err = b.insert(ctx, c)
+		case owner.account == c.Account && owner.name == c.Name && !owner.settled():
+			_, err = b.take(ctx, c, owner)
+		default:
+			return false, owner, nil
+		}
+		if err == nil {
+			err = pause(ctx, n)
+		}
+		if err != nil {
+			return false, owner, err
+		}
+	}
+	return false, owner, errs.E("cassandra.Buckets.settle", errs.Busy, errs.Bucket, string(c.Bucket))
+}
+
+// mine tells for an unknown outcome whether the claim is c's.
+func (b *Buckets) mine(ctx context.Context, c bucket.Container) func() (bool, bool, error) {
+	return func() (bool, bool, error) {
+		o, err := b.owner(ctx, c.Bucket)
+		return o.container == c.ID, true, err
+	}
+}
+
+// insert claims a name that nobody has.
+func (b *Buckets) insert(ctx context.Context, c bucket.Container) (bool, error) {
+	args := []any{string(c.Bucket), string(c.Account), string(c.Name), gocql.UUID(c.ID), b.clock.Now()}
+	return b.s.cas(ctx, claimBucket, gocql.Serial, args, b.mine(ctx, c))
+}
+
+// take takes a claim over if it is still as it was seen.
+func (b *Buckets) take(ctx context.Context, c bucket.Container, seen claimant) (bool, error) {
+	args := []any{string(c.Account), string(c.Name), gocql.UUID(c.ID), b.clock.Now(), string(c.Bucket), gocql.UUID(seen.container), seen.claimed}
+	return b.s.cas(ctx, takeBucket, gocql.Serial, args, b.mine(ctx, c))
 }
 
 // claim takes the bucket name for c.
@@ -120,13 +175,7 @@ func (b *Buckets) claim(ctx context.Context, c bucket.Container) error {
 	if c.Bucket == "" {
 		return nil
 	}
-	now := b.clock.Now()
-	id := gocql.UUID(c.ID)
-	mine := func() (bool, bool, error) {
-		o, err := b.owner(ctx, c.Bucket)
-		return o.container == c.ID, true, err
-	}
-	claimed, err := b.s.cas(ctx, claimBucket, gocql.Serial, []any{string(c.Bucket), string(c.Account), string(c.Name), id, now}, mine)
+	claimed, err := b.insert(ctx, c)
 	if err != nil || claimed {
 		return fail(op, err)
 	}
@@ -134,20 +183,42 @@ func (b *Buckets) claim(ctx context.Context, c bucket.Container) error {
 	if err != nil {
 		return fail(op, err)
 	}
+	if present.container == (naming.ContainerID{}) { // it was given up just now
+		return errs.E(op, errs.Busy, errs.Bucket, string(c.Bucket))
+	}
 	held, found, err := b.container(ctx, gocql.Serial, present.account, present.name)
 	switch {
 	case err != nil:
 		return fail(op, err)
 	case found && held.ID == present.container,
-		present.account != c.Account && now.Sub(present.claimed) < claimSettles:
+		!present.settled() && present.account != c.Account && b.clock.Now().Sub(*present.claimed) < claimSettles:
 		return taken(op, c.Bucket, present.account)
 	}
-	claimed, err = b.s.cas(ctx, takeBucket, gocql.Serial,
-		[]any{string(c.Account), string(c.Name), id, now, string(c.Bucket), gocql.UUID(present.container)}, mine)
-	if err == nil && !claimed {
+	claimed, err = b.take(ctx, c, present)
+	switch {
+	case err != nil:
+		return fail(op, err)
+	case !claimed:
 		return taken(op, c.Bucket, present.account)
 	}
-	return fail(op, err)
+	return b.lookAgain(ctx, c, present)
+}
+
+// lookAgain gives a claim that was taken over back if its container has been made meanwhile. One that is made later finds in settle that the claim is gone.
+func (b *Buckets) lookAgain(ctx context.Context, c bucket.Container, before claimant) error {
+	const op = "cassandra.Buckets.claim"
+	held, found, err := b.container(ctx, gocql.Serial, before.account, before.name)
+	if err != nil || !found || held.ID != before.container {
+		return fail(op, err)
+	}
+	now, err := b.owner(ctx, c.Bucket)
+	if err == nil && now.container == c.ID {
+		_, err = b.take(ctx, held.Container, now)
+	}
+	if err != nil {
+		return fail(op, err)
+	}
+	return taken(op, c.Bucket, before.account)
 }
 
 func (b *Buckets) unclaim(ctx context.Context, c bucket.Container) {
@@ -178,8 +249,10 @@ type claimant struct {
 	account   naming.AccountID
 	name      naming.ContainerName
 	container naming.ContainerID
-	claimed   time.Time
+	claimed   *time.Time // nil: the claim is settled
 }
+
+func (c claimant) settled() bool { return c.claimed == nil }
 
 // owner reads a claim at serial consistency.
 func (b *Buckets) owner(ctx context.Context, name naming.BucketName) (claimant, error) {

@@ -384,6 +384,37 @@ var racing = []sentence{
 			e.wantStored(owner)
 		}
 	}},
+	{"Race/whoever was told that the name is theirs keeps it", func(e *env) {
+		for round := range e.count(30) {
+			b := e.bucketName()
+			var mu sync.Mutex
+			var told []bucket.Container
+			e.together(8, func(i int) error {
+				c := e.container(naming.ContainerName(fmt.Sprintf("kept-%d", round)), b) // one name in each account: clients of an account race for it too
+				c.Account = naming.AccountID(fmt.Sprintf("%s-%d", e.account, i%2))
+				c, err := e.s.Create(e.Context(), c)
+				if err == nil {
+					mu.Lock()
+					told = append(told, c)
+					mu.Unlock()
+				} else if !lost(err) {
+					return err
+				}
+				return nil
+			})
+			if len(told) > 1 {
+				e.Fatalf("%d were told that the name is theirs", len(told))
+			}
+			for _, c := range told {
+				owner, err := e.s.Resolve(e.Context(), b)
+				errstest.OK(e, err)
+				if owner.ID != c.ID {
+					e.Fatalf("the name was given to %s, and belongs to %s", c.Account, owner.Account)
+				}
+				e.wantStored(c)
+			}
+		}
+	}},
 	{"Race/of updates by revision none is lost", func(e *env) {
 		e.create(e.container("a", ""))
 		var done atomic.Int64
