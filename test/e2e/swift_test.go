@@ -96,9 +96,9 @@ func TestRcloneOverSwift(t *testing.T) {
 func TestSignedLinksOfSwiftclient(t *testing.T) {
 	w, url := newSwiftWorld(t)
 	swift := w.tool("swift")
-	run := func(args ...string) string {
+	run := func(args ...string) {
 		t.Helper()
-		return w.run(swift, append([]string{"-A", url + "/auth/v1.0", "-U", "admin:admin", "-K", service.Admin.Secret}, args...)...)
+		w.run(swift, append([]string{"-A", url + "/auth/v1.0", "-U", "admin:admin", "-K", service.Admin.Secret}, args...)...)
 	}
 	small := w.file("small", 1000)
 	run("upload", "--object-name", "dir/small file", "signed", "small")
