@@ -199,9 +199,13 @@ func (l *loader) checkClusters(c *Config) {
 			l.problem(l.where(s.section+".username", s.section+".password_file"), s.section+".username", "username and password_file go together; write both or none")
 		}
 	}
-	if c.Meta.Kind != c.Blobs.Kind {
+	switch {
+	case c.Meta.Kind == Cassandra && c.Blobs.Kind != Cassandra:
+		l.problem(l.where("blobstore.kind", "metastore.kind"), "blobstore.kind",
+			"%s, but metastore.kind is cassandra: other gateways of the cluster could not read bytes that lie in this one's data directory; write kind: cassandra, with a cluster of its own if you like", c.Blobs.Kind)
+	case c.Meta.Kind != Cassandra && c.Blobs.Kind == Cassandra:
 		l.problem(l.where("metastore.kind", "blobstore.kind"), "metastore.kind",
-			"%s, but blobstore.kind is %s; this build keeps metadata and bytes in engines of one kind", c.Meta.Kind, c.Blobs.Kind)
+			"%s, but blobstore.kind is cassandra: another gateway with a data directory of its own would take this one's blocks for orphans and remove them; write kind: cassandra", c.Meta.Kind)
 	}
 }
 

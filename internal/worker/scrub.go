@@ -51,6 +51,8 @@ type ScrubReport struct {
 	Damaged     []string `json:"damaged"`     // ids of blocks found damaged and set aside now
 	Unreadable  []string `json:"unreadable"`  // ids of blocks that could not be read or set aside for another reason
 	Quarantined int64    `json:"quarantined"` // blocks that are set aside altogether
+	Copies      int64    `json:"copies"`      // read, where a store keeps several of each block
+	Healed      []string `json:"healed"`      // ids of blocks of which a copy was damaged or missing, and made anew from a good one
 }
 
 // NewScrubber makes a scrubber.
@@ -85,7 +87,7 @@ func (s *Scrubber) Step(ctx context.Context) (time.Duration, error) {
 
 // Round reads all blocks at once. progress, unless nil, is told now and then what has been done so far.
 func (s *Scrubber) Round(ctx context.Context, progress func(so ScrubReport)) (ScrubReport, error) {
-	r := ScrubReport{Damaged: []string{}, Unreadable: []string{}}
+	r := ScrubReport{Damaged: []string{}, Unreadable: []string{}, Healed: []string{}}
 	var after *block.ID
 	for {
 		done, err := s.page(ctx, &after, 16*scrubStep, &r)
@@ -148,8 +150,43 @@ func largest(page []blob.Info) (n int64) {
 	return n
 }
 
+// audit compares the copies of a block. It is set aside when none is good.
+func (s *Scrubber) audit(ctx context.Context, a blob.Auditor, i blob.Info, r *ScrubReport) error {
+	got, err := a.Audit(ctx, i.ID)
+	switch {
+	case errs.Is(err, errs.NotFound): // swept meanwhile
+		return nil
+	case err != nil:
+		return s.unread(ctx, i.ID, err, r)
+	}
+	r.Blocks++
+	r.Bytes += got.Bytes
+	r.Copies += int64(got.Copies)
+	switch {
+	case !got.Good() && got.Copies > 0:
+		return s.setAside(ctx, i.ID, nil, r)
+	case got.Healed:
+		s.Log.WarnContext(ctx, "block healed", "block", i.ID.String(), "bad", got.Bad, "missing", got.Missing)
+		r.Healed = append(r.Healed, i.ID.String())
+	}
+	return nil
+}
+
+// unread tells of a block that cannot be read, or why the round cannot go on.
+func (s *Scrubber) unread(ctx context.Context, id block.ID, err error, r *ScrubReport) error {
+	if ctx.Err() != nil || errs.Is(err, errs.Closed) || errs.Is(err, errs.Busy) || errs.Is(err, errs.Canceled) {
+		return err
+	}
+	s.Log.ErrorContext(ctx, "block cannot be read", "block", id.String(), "error", err)
+	r.Unreadable = append(r.Unreadable, id.String())
+	return nil
+}
+
 // check reads one block and sets it aside if it is damaged. Only failures that stop everything are errors.
 func (s *Scrubber) check(ctx context.Context, i blob.Info, buf []byte, r *ScrubReport) error {
+	if a, ok := blob.As[blob.Auditor](s.Blobs); ok {
+		return s.audit(ctx, a, i, r)
+	}
 	n, err := s.Blobs.Read(ctx, i.ID, 0, buf[:min(i.Stored, int64(len(buf)))])
 	r.Blocks++
 	r.Bytes += int64(n)
@@ -161,12 +198,8 @@ func (s *Scrubber) check(ctx context.Context, i blob.Info, buf []byte, r *ScrubR
 	case errs.Is(err, errs.NotFound): // swept meanwhile
 		r.Blocks--
 		return nil
-	case ctx.Err() != nil, errs.Is(err, errs.Closed), errs.Is(err, errs.Busy), errs.Is(err, errs.Canceled):
-		return err
 	}
-	s.Log.ErrorContext(ctx, "block cannot be read", "block", i.ID.String(), "error", err)
-	r.Unreadable = append(r.Unreadable, i.ID.String())
-	return nil
+	return s.unread(ctx, i.ID, err, r)
 }
 
 func (s *Scrubber) setAside(ctx context.Context, id block.ID, cause error, r *ScrubReport) error {

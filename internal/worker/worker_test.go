@@ -243,7 +243,7 @@ func TestTheScrubberListsExactlyWhatIsDamaged(t *testing.T) {
 		}
 	}
 	second, err := s.Round(t.Context(), nil)
-	want := worker.ScrubReport{Blocks: 597, Damaged: []string{}, Unreadable: []string{}, Quarantined: 3}
+	want := worker.ScrubReport{Blocks: 597, Damaged: []string{}, Unreadable: []string{}, Healed: []string{}, Quarantined: 3}
 	second.Bytes = 0
 	if d := cmp.Diff(want, second); err != nil || d != "" {
 		t.Errorf("the second round: %v %s", err, d)

@@ -36,6 +36,14 @@ type Blobs struct {
 	clock interface{ Now() time.Time }
 	chunk int // bytes of payload in one row
 	hot   hotBlocks
+	space struct { // the last estimate; one at a time is made
+		mu     sync.Mutex
+		report blob.UsageReport
+		at     time.Time
+	}
+	// Tests damage copies, and ask one host as if it were several.
+	faultyCopy func(h *gocql.HostInfo, c *copyOf)
+	copies     func(hosts []*gocql.HostInfo) []*gocql.HostInfo
 }
 
 // Sizes of the blobstore.
@@ -79,6 +87,8 @@ func NewBlobs(s *Session, clock interface{ Now() time.Time }) *Blobs {
 var _ interface {
 	blob.Store
 	blob.Quarantiner
+	blob.Auditor
+	blob.Usage
 } = (*Blobs)(nil)
 
 // BlobSchema is the blobstore's; every row is written with explicit timestamps.

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,7 +47,10 @@ type Session struct {
 	serial   gocql.Consistency // of lightweight transactions inside a home region
 	timeout  time.Duration
 	gate     *gate
-	log      *slog.Logger // may be nil
+	policy   gocql.HostSelectionPolicy
+	// datacenter is the gateway's own, "" when none was named.
+	datacenter string
+	log        *slog.Logger // may be nil
 	// hook stands between the engine and the driver in tests: it is given the statements and what sends them.
 	hook func(steps []step, send func() error) error
 }
@@ -90,7 +95,7 @@ func Connect(c Config) (*Session, error) {
 	if err != nil {
 		return nil, errs.Wrap(op, errs.Busy, err)
 	}
-	s := &Session{cql: session, keyspace: c.Keyspace, serial: gocql.Serial, timeout: cluster.Timeout, log: c.Log}
+	s := &Session{cql: session, keyspace: c.Keyspace, serial: gocql.Serial, timeout: cluster.Timeout, log: c.Log, policy: cluster.PoolConfig.HostSelectionPolicy, datacenter: c.Datacenter}
 	s.gate = newGate(orDefault(c.Requests, 512), orDefault(c.Bytes, 64<<20), orDefault(c.Wait, 2*time.Second))
 	if c.LocalOnly {
 		s.serial = gocql.LocalSerial
@@ -242,6 +247,53 @@ func (s *Session) rowsAt(ctx context.Context, st statement, level gocql.Consiste
 	}
 	return err
 }
+
+// rowsOn is rows, answered by one host from its own copy.
+func (s *Session) rowsOn(ctx context.Context, host *gocql.HostInfo, st statement, args []any, page int, scan func(*gocql.Iter) bool) error {
+	return s.send(ctx, []step{{st, args}}, func(ctx context.Context) error {
+		iter := s.query(st, args...).Consistency(gocql.One).SetHostID(host.HostID()).
+			SetSpeculativeExecutionPolicy(gocql.NonSpeculativeExecution{}).RetryPolicy(noRetry{}).PageSize(page).IterContext(ctx)
+		for scan(iter) {
+		}
+		return iter.Close()
+	})
+}
+
+// replicas is the hosts that have a copy of a partition and are up, those of the own data centre as far as one is named. near tells how many
+// copies there should be.
+func (s *Session) replicas(ctx context.Context, partition []byte) (hosts []*gocql.HostInfo, near int, err error) {
+	replication := map[string]string{}
+	if _, err := s.one(ctx, getReplication, []any{s.keyspace}, &replication); err != nil {
+		return nil, 0, err
+	}
+	for where, text := range replication {
+		n, err := strconv.Atoi(text)
+		if err == nil && (s.datacenter == "" || where == s.datacenter || where == "replication_factor") {
+			near += n
+		}
+	}
+	next := s.policy.Pick(partitionKey{s.keyspace, partition})
+	for h := next(); h != nil && len(hosts) < near; h = next() {
+		if slices.ContainsFunc(hosts, func(o *gocql.HostInfo) bool { return o.HostID() == h.Info().HostID() }) {
+			break // the second round
+		}
+		hosts = append(hosts, h.Info())
+	}
+	return hosts, near, nil
+}
+
+// partitionKey asks a policy for the hosts of a partition.
+type partitionKey struct {
+	keyspace string
+	key      []byte
+}
+
+func (p partitionKey) GetRoutingKey() ([]byte, error) { return p.key, nil }
+func (p partitionKey) Keyspace() string               { return p.keyspace }
+func (p partitionKey) Table() string                  { return "" }
+func (p partitionKey) IsIdempotent() bool             { return true }
+func (p partitionKey) GetHostID() string              { return "" }
+func (p partitionKey) Statement() gocql.Statement     { return nil }
 
 // step is one statement of a conditional batch.
 type step struct {

@@ -121,7 +121,28 @@ type UsageReport struct {
 	Live   int64 // their stored bytes
 	Dead   int64 // bytes of deleted blocks that compaction has yet to give back
 	Disk   int64 // bytes on disk, everything included
+	// Estimated says that the numbers are about right and some minutes old, since nobody counts exactly.
+	Estimated bool
 }
+
+// Auditor is the ability to compare the copies that a store keeps of a block. It is found through As.
+type Auditor interface {
+	// Audit reads every copy of the block that can be reached, and, when some are damaged or missing and one is good, stores the good bytes
+	// anew. When there is no good copy it changes nothing: the caller sets the block aside. NotFound/Block when it is not stored or is set aside.
+	Audit(ctx context.Context, id block.ID) (AuditReport, error)
+}
+
+// AuditReport is what an audit of one block found.
+type AuditReport struct {
+	Copies  int   // read
+	Bytes   int64 // read
+	Bad     int   // copies with other bytes than those of the block's name
+	Missing int   // copies that are not there
+	Healed  bool  // all copies are good now
+}
+
+// Good reports whether at least one copy is.
+func (r AuditReport) Good() bool { return r.Copies > r.Bad+r.Missing }
 
 // Quarantiner is the ability to set a damaged block aside. It is found through As.
 type Quarantiner interface {
