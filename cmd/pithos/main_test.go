@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PITHOS_S3_LISTEN", "127.0.0.1:0")
+			e.Setenv("PITHOS_OPENSTACK_LISTEN", "127.0.0.1:0")
 			e.Setenv("PITHOS_ADMIN_LISTEN", "127.0.0.1:0")
 			return nil
 		},

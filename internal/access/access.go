@@ -26,6 +26,11 @@ type Principal struct {
 	Policies []*policy.Policy // attached to the user and its groups
 	KeyLimit *policy.Policy   // of the access key: what it does not allow the key may not do, whoever it belongs to; nil: no limit
 	Unread   string           // a policy of the user, a group or the key that cannot be read: nobody knows what it would forbid, so nothing is allowed
+
+	Domain       string   // Keystone domain of the account; "" for the default one
+	Project      string   // name of the account as a Keystone project
+	Roles        []string // of the user
+	ServiceRoles []string // of the service that acts for the user, where one has shown its own token besides
 }
 
 // short is the user's name inside its account.
@@ -91,8 +96,9 @@ const (
 	ListMultipartUploadParts   Action = "s3:ListMultipartUploadParts"
 	BypassGovernanceRetention  Action = "s3:BypassGovernanceRetention"
 
-	PutAccount   Action = "swift:PostAccount"   // change an account's metadata
-	PutContainer Action = "swift:PostContainer" // change a container's metadata or Swift lists
+	PutAccount      Action = "swift:PostAccount"      // change an account's metadata or list
+	PutAccountQuota Action = "swift:PostAccountQuota" // change its quotas: nobody inside the account may
+	PutContainer    Action = "swift:PostContainer"    // change a container's metadata or Swift lists
 )
 
 // Permission is what an ACL grant gives.
@@ -159,7 +165,9 @@ type Resource struct {
 	ObjectOwner  naming.AccountID // "" when there is no object yet
 	ContainerACL ACL
 	ObjectACL    ACL
-	Readers      List // Swift's container lists
+	Domain       string      // Keystone domain of the account; "" for the default one
+	AccountList  AccountList // Swift's list of the account
+	Readers      List        // Swift's container lists
 	Writers      List
 	ACLsDisabled bool // BucketOwnerEnforced: lists are ignored, the container's owner owns everything
 

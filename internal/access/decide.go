@@ -16,8 +16,9 @@ import "pithos/internal/access/policy"
 //     names an account speaks to the account's administrators and to users whose own policies allow the same.
 //  8. Swift's container lists: they are the container owner's, like a policy, so S3's object ownership does not disable them.
 //  9. What Pithos+ shares: the newest version of a path for reading, or for writing; a public link unless policies are kept from the public.
-//  10. Access control lists, unless they are disabled on the container; without what they give to the public where that is ignored.
-//  11. No.
+//  10. Swift's account list.
+//  11. Access control lists, unless they are disabled on the container; without what they give to the public where that is ignored.
+//  12. No.
 func Decide(q Request) Decision {
 	p, r := &q.Principal, &q.Resource
 	if p.Scope != nil && !p.Scope.covers(q) {
@@ -29,6 +30,9 @@ func Decide(q Request) Decision {
 	}
 	if p.Operator {
 		return Decision{true, "operator"}
+	}
+	if q.Action == PutAccountQuota {
+		return Decision{false, "only the service's operators set quotas"}
 	}
 	said, forbids := q.ofContainer()
 	if forbids != "" {
@@ -44,6 +48,9 @@ func Decide(q Request) Decision {
 		return Decision{true, why}
 	}
 	if why, ok := bySharing(q); ok {
+		return Decision{true, why}
+	}
+	if why, ok := r.AccountList.gives(*p, q.Action); ok {
 		return Decision{true, why}
 	}
 	onObject, perm := needs(q.Action)
@@ -69,7 +76,7 @@ func (q *Request) byRight(own, said policy.Verdict) string {
 	}
 	owns := p.Account != "" && p.Account == owner
 	switch {
-	case owns && p.Admin:
+	case p.Owns(owner):
 		return "administrator of the owning account"
 	case ofUpload(q.Action) && r.Initiator != "" && p.User == r.Initiator:
 		return "began the upload"

@@ -2,9 +2,11 @@ package access
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"pithos/internal/errs"
+	"pithos/internal/naming"
 )
 
 // List is a container list of OpenStack Swift in its cleaned form: grantees ("account", "account:user"), referrers (".r:host"), and
@@ -76,11 +78,14 @@ func badList(msg string) error {
 	return errs.E("access.ParseList", errs.Invalid, errs.Config, "acl").Because(errs.BadSyntax, msg)
 }
 
-// Names reports whether the list names the principal's account or the principal itself.
-func (l List) Names(p Principal) bool {
+// Names reports whether the list names the principal: its account, itself, or, as Keystone's users are named, "project:user", where each side
+// may be "*", the id, or the name if both the principal and the container are in the default domain. A bare name of a role names the
+// users of the container's own account that have it.
+func (l List) Names(p Principal, owner naming.AccountID, domain string) bool {
 	if l == "" || p.Account == "" {
 		return false
 	}
+	byName := p.Domain == "" && domain == ""
 	for item := range strings.SplitSeq(string(l), ",") {
 		if strings.HasPrefix(item, ".") {
 			continue
@@ -89,11 +94,29 @@ func (l List) Names(p Principal) bool {
 		if err != nil {
 			name = item
 		}
-		if name == string(p.Account) || p.User != "" && name == string(p.User) {
+		account, user, pair := strings.Cut(name, ":")
+		switch {
+		case pair && (account == "*" || p.isProject(account, byName)) && p.isUser(user, byName):
+			return true
+		case !pair && (p.isProject(name, byName) || p.Account == owner && slices.Contains(p.Roles, name)):
 			return true
 		}
 	}
 	return false
+}
+
+// isProject reports whether s is the id or, where names count, the name of the principal's account.
+func (p Principal) isProject(s string, byName bool) bool {
+	return s == string(p.Account) || byName && p.Project != "" && s == p.Project
+}
+
+// isUser reports whether s is "*", the id or, where names count, the name of the principal.
+func (p Principal) isUser(s string, byName bool) bool {
+	if s == "*" || p.User == "" {
+		return s == "*"
+	}
+	_, short := p.User.Split()
+	return s == p.User.Opaque() || byName && s == short
 }
 
 // Refers reports whether the list lets whoever comes from the host in; the last item that fits counts. "" is a request that does not say
@@ -144,17 +167,17 @@ func allowsByList(q Request) (string, bool) {
 	p, r := q.Principal, q.Resource
 	switch q.Action {
 	case GetObject, GetObjectVersion, GetObjectAttributes, GetObjectVersionAttributes:
-		if r.Readers.Names(p) {
+		if r.Readers.Names(p, r.Account, r.Domain) {
 			return "read list names the principal", true
 		}
 		return "read list lets the referrer in", !r.RestrictPublic && r.Readers.Refers(p.Referrer)
 	case ListBucket, ListBucketVersions:
-		if r.Readers.Names(p) {
+		if r.Readers.Names(p, r.Account, r.Domain) {
 			return "read list names the principal", true
 		}
 		return "read list lets the referrer list", !r.RestrictPublic && r.Readers.Listings() && r.Readers.Refers(p.Referrer)
 	case PutObject, DeleteObject:
-		return "write list names the principal", r.Writers.Names(p)
+		return "write list names the principal", r.Writers.Names(p, r.Account, r.Domain)
 	}
 	return "", false
 }

@@ -97,6 +97,10 @@ func (b *Backend) resource(container bucket.Container) access.Resource {
 
 // decide answers Denied, and writes the reason into the log by the request's id. It is never in the error.
 func (b *Backend) decide(ctx context.Context, op string, c Caller, a access.Action, r access.Resource, d deed) error {
+	r, err := b.withAccount(ctx, c, r)
+	if err != nil {
+		return err
+	}
 	allowed, reason, err := b.asks(ctx, c, a, r, d)
 	if err != nil || allowed {
 		return err

@@ -27,7 +27,9 @@ func TestKeysIdentify(t *testing.T) {
 	if err != nil || id.Key.Secret != "secret of alice" {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(w.alice.Principal, p); d != "" {
+	want := w.alice.Principal
+	want.Project, want.Roles = "alice", []string{key.RoleAdmin}
+	if d := cmp.Diff(want, p); d != "" {
 		t.Error(d)
 	}
 	_, _, err = w.Identify(t.Context(), "nobody's")
@@ -77,6 +79,7 @@ func TestRolesGivePowers(t *testing.T) {
 			t.Fatal(err)
 		}
 		want.Account, want.User, want.Canonical, want.AccessKey, want.Groups = "bob", u.ID, "canonical-bob", "K"+role, u.Groups
+		want.Project, want.Roles = "bob", u.Roles
 		_, p, err := w.Identify(t.Context(), "K"+role)
 		if d := cmp.Diff(want, p); err != nil || d != "" {
 			t.Errorf("%q: %v %s", role, err, d)

@@ -32,7 +32,7 @@ func (b *Backend) Identify(ctx context.Context, accessKey string) (key.Identity,
 
 // Account shows an account by id: S3 shows its canonical id and display name as owner. NotFound/Account.
 func (b *Backend) Account(ctx context.Context, id naming.AccountID) (key.Account, error) {
-	a, err := b.stores.Keys.Account(ctx, id)
+	a, err := b.account(ctx, id)
 	return a, fail("backend.Account", err)
 }
 

@@ -19,7 +19,7 @@ func (b *Backend) limits(ctx context.Context, container bucket.Container) (meta.
 			ChargeHistory: container.Config.Quota.Bytes > 0 && container.Config.Versioning == bucket.VersioningEnabled, // old versions take space too
 		},
 	}
-	account, err := b.stores.Keys.Account(ctx, container.Account)
+	account, err := b.account(ctx, container.Account)
 	switch {
 	case errs.Is(err, errs.NotFound):
 		return limits, nil
@@ -32,7 +32,79 @@ func (b *Backend) limits(ctx context.Context, container bucket.Container) (meta.
 	if account.QuotaCount > 0 {
 		limits.Account.Objects = account.QuotaCount
 	}
-	return limits, nil
+	s, _, err := b.settings(ctx, account)
+	if err != nil {
+		return meta.Limits{}, err
+	}
+	if s.QuotaBytes != 0 {
+		limits.Account.Bytes = s.QuotaBytes
+	}
+	if s.QuotaCount != 0 {
+		limits.Account.Objects = s.QuotaCount
+	}
+	policy := storagePolicy(container)
+	if s.PolicyBytes[policy] == 0 && s.PolicyCount[policy] == 0 {
+		return limits, nil
+	}
+	others, err := b.usageBeside(ctx, container, policy)
+	limits.Container.Bytes = stricter(limits.Container.Bytes, room(s.PolicyBytes[policy], others.Bytes+others.UploadBytes))
+	limits.Container.Objects = stricter(limits.Container.Objects, room(s.PolicyCount[policy], others.Objects))
+	return limits, err
+}
+
+// Storage policies, as far as quotas go: the document of a container that names its policy, and the policy of those that have none.
+const (
+	StoragePolicyDocument = "swift-policy"
+	StoragePolicyDefault  = "default"
+)
+
+func storagePolicy(c bucket.Container) string {
+	if name := string(c.Config.Documents[StoragePolicyDocument]); name != "" {
+		return name
+	}
+	return StoragePolicyDefault
+}
+
+// usageBeside counts the other containers of the account that have the policy. It is asked only for accounts with a quota for a policy.
+func (b *Backend) usageBeside(ctx context.Context, container bucket.Container, policy string) (sum meta.Usage, err error) {
+	var failed error
+	err = b.stores.Buckets.Containers(ctx, container.Account, "", func(c bucket.Container) bool {
+		if c.ID == container.ID || storagePolicy(c) != policy {
+			return true
+		}
+		var used meta.Usage
+		if used, failed = b.stores.Meta.ContainerUsage(ctx, c.ID); errs.Is(failed, errs.NotFound) {
+			failed = nil // nothing was ever put there
+		}
+		sum = sum.Add(used)
+		return failed == nil
+	})
+	if err == nil {
+		err = failed
+	}
+	return sum, err
+}
+
+// room is what a limit leaves beside what is used.
+func room(limit, used int64) int64 {
+	switch {
+	case limit == 0:
+		return 0
+	case limit > used:
+		return limit - used
+	}
+	return bucket.LimitNone
+}
+
+// stricter is the one of two limits that lets less in.
+func stricter(a, b int64) int64 {
+	switch {
+	case a == 0:
+		return b
+	case b == 0:
+		return a
+	}
+	return min(a, b)
 }
 
 // admit checks, before the first byte of a body is asked for, what the commit checks again: the conditions and the quotas.

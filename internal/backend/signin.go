@@ -3,7 +3,6 @@ package backend
 import (
 	"context"
 	"crypto/subtle"
-	"maps"
 	"slices"
 
 	"pithos/internal/access"
@@ -85,38 +84,10 @@ func (b *Backend) principal(user key.User, account key.Account) access.Principal
 		Admin:     slices.Contains(user.Roles, key.RoleAdmin),
 		Operator:  slices.Contains(user.Roles, key.RoleOperator),
 		Groups:    user.Groups,
+		Domain:    account.Domain,
+		Project:   account.ProjectName(),
+		Roles:     user.Roles,
 	}
 	b.attach(&p, user, account)
 	return p
-}
-
-// ConfigureAccount changes an account's metadata; change may be called several times, on conflicts.
-// Unsupported/Account when the keystore cannot be written; NotFound/Account; what change returns.
-func (b *Backend) ConfigureAccount(ctx context.Context, c Caller, id naming.AccountID, change func(meta map[string]string) error) error {
-	const op = "backend.ConfigureAccount"
-	if err := b.decide(ctx, op, c, access.PutAccount, access.Resource{Account: id}, deed{}); err != nil {
-		return err
-	}
-	w, ok := b.stores.Keys.(key.Writer)
-	if !ok {
-		return errs.E(op, errs.Unsupported, errs.Account, string(id)).
-			Because("", "the accounts stand in the service's configuration file and cannot be changed by a request")
-	}
-	var err error
-	for range conflictsMax {
-		var a key.Account
-		if a, err = b.stores.Keys.Account(ctx, id); err != nil {
-			break
-		}
-		next := make(map[string]string, len(a.Meta)+1)
-		maps.Copy(next, a.Meta)
-		if err = change(next); err != nil {
-			break
-		}
-		a.Meta = next
-		if _, err = w.UpdateAccount(ctx, a); !errs.Is(err, errs.Conflict) {
-			break
-		}
-	}
-	return fail(op, err)
 }

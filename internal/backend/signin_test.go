@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"pithos/internal/access"
 	"pithos/internal/backend"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
@@ -46,8 +47,8 @@ func TestSignInTakesAPasswordOrASecretKey(t *testing.T) {
 func TestAccountMetadata(t *testing.T) {
 	w := newWorld(t)
 	set := func(c backend.Caller) error {
-		return w.ConfigureAccount(t.Context(), c, "alice", func(m map[string]string) error {
-			m["colour"] = "red"
+		return w.ConfigureAccount(t.Context(), c, "alice", access.PutAccount, func(s *backend.AccountSettings) error {
+			s.Meta["colour"] = "red"
 			return nil
 		})
 	}
@@ -57,8 +58,8 @@ func TestAccountMetadata(t *testing.T) {
 	if err := set(w.alice); err != nil {
 		t.Fatal(err)
 	}
-	if a, err := w.Account(t.Context(), "alice"); err != nil || a.Meta["colour"] != "red" {
-		t.Errorf("%v, %v", a, err)
+	if s, err := w.AccountSettings(t.Context(), w.alice, "alice"); err != nil || s.Meta["colour"] != "red" {
+		t.Errorf("%v, %v", s, err)
 	}
 }
 

@@ -73,7 +73,7 @@ type TLS struct {
 
 // OpenStack is the listener of the OpenStack doors: identity and Swift.
 type OpenStack struct {
-	Listen string // "": not served
+	Listen string // Off: not served
 
 	Domains     []string // hosts below them name accounts and containers
 	FollowCNAME bool     // hosts that are aliases of such hosts too
@@ -123,6 +123,8 @@ type User struct { //nolint:recvcheck // a value everywhere but where the file i
 	Password    string
 	DisplayName string
 	Canonical   string // of the account; "" when the file does not say
+	Domain      string // Keystone domain of the account; "" when the file does not say
+	Project     string // name of the account as a Keystone project; "" when the file does not say
 	Email       string
 	Roles       []string // nil: the file does not say; the user then is administrator of its account
 	Groups      []string
@@ -295,14 +297,16 @@ const (
 // Default is the configuration without file, variables and flags.
 func Default() *Config {
 	return &Config{
-		Data:     "./pithos-data",
-		S3:       S3{Listen: "127.0.0.1:9000", Region: "us-east-1", LogInterval: 5 * time.Minute},
-		Proxies:  Proxies{Protocol: Off},
-		Admin:    Admin{Listen: "127.0.0.1:9090"},
-		Keystore: Keystore{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_keys"}},
-		Buckets:  Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_buckets"}},
-		Meta:     Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_meta"}},
-		Blobs:    Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_blobs"}},
+		Data:    "./pithos-data",
+		S3:      S3{Listen: "127.0.0.1:9000", Region: "us-east-1", LogInterval: 5 * time.Minute},
+		Proxies: Proxies{Protocol: Off},
+		Admin:   Admin{Listen: "127.0.0.1:9090"},
+
+		OpenStack: OpenStack{Listen: "127.0.0.1:8080"},
+		Keystore:  Keystore{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_keys"}},
+		Buckets:   Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_buckets"}},
+		Meta:      Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_meta"}},
+		Blobs:     Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_blobs"}},
 		Limits: Limits{
 			ObjectSize:    50 << 40,
 			PutSize:       5 << 30,

@@ -20,6 +20,8 @@ func userFields() [][2]string {
 	return [][2]string{
 		{"name", "Short name; required. With its account it is the user's id, `account:name`."},
 		{"account", "Account that the user belongs to. Default: an account of the user's name."},
+		{"domain", "Id of the account's Keystone domain: letters, digits, `-`, `_` and `.`. Default: `default`. Users of one account must not differ in it."},
+		{"project", "Name of the account as a Keystone project. Default: the account's name. Users of one account must not differ in it."},
 		{"password", "For sign-in with a password."},
 		{"access_key", "Access key for S3: 3 to 128 characters of A-Z, a-z, 0-9, `.`, `_`, `-`, `@`."},
 		{"secret_key", "Its secret: 8 to 256 printable ASCII characters without spaces."},
@@ -120,6 +122,13 @@ func (u *User) set(name string, values []string, own *Key, account *string) erro
 	case "account":
 		id, err := naming.ParseAccount(first)
 		*account = string(id)
+		return err
+	case "domain":
+		u.Domain = first
+		return checkDomainID(first)
+	case "project":
+		id, err := naming.ParseAccount(first)
+		u.Project = string(id)
 		return err
 	case "password":
 		if first == "" || len(first) > key.PasswordMax {
@@ -246,6 +255,18 @@ func (w *walker) canonicalOf(path string, n *yaml.Node, u User, st *userState) {
 func checkName(s string) error {
 	if s == "" || len(s) > 256 || !utf8.ValidString(s) || slices.ContainsFunc([]rune(s), control) {
 		return fmt.Errorf("write 1 to 256 bytes of text without control characters, or leave the key out")
+	}
+	return nil
+}
+
+func checkDomainID(s string) error {
+	ok := s != "" && len(s) <= 64
+	for i := 0; ok && i < len(s); i++ {
+		c := s[i]
+		ok = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.'
+	}
+	if !ok {
+		return fmt.Errorf("write 1 to 64 letters, digits, '-', '_' and '.', or leave the key out")
 	}
 	return nil
 }

@@ -39,6 +39,13 @@ func parseAddress(s string) (string, error) {
 	return s, nil
 }
 
+func parseAddressOrOff(s string) (string, error) {
+	if s == Off {
+		return s, nil
+	}
+	return parseAddress(s)
+}
+
 func parseRegion(s string) (string, error) {
 	ok := s != "" && len(s) <= 64
 	for i := 0; ok && i < len(s); i++ {

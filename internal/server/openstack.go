@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"pithos/internal/backend"
+	"pithos/internal/config"
 	"pithos/internal/door/identity"
 	"pithos/internal/door/swift"
 	"pithos/internal/door/wire"
@@ -19,7 +20,7 @@ import (
 // openstack makes the server of the OpenStack API, if it is to be served.
 func (s *service) openstack(base context.Context, b *backend.Backend) error {
 	cfg := s.o.Config
-	if cfg.OpenStack.Listen == "" {
+	if cfg.OpenStack.Listen == config.Off {
 		return nil
 	}
 	secret, err := tokenKey(cfg.Data)

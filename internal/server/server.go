@@ -122,7 +122,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer adminListener.Close()
-	if cfg.OpenStack.Listen != "" {
+	if cfg.OpenStack.Listen != config.Off {
 		if s.swiftAt, err = listen(ctx, "openstack.listen", "openstack-listen", cfg.OpenStack.Listen, cfg.Limits.Connections); err != nil {
 			return err
 		}

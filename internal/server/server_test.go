@@ -45,7 +45,7 @@ func (b *buffer) String() string {
 func start(t *testing.T, data string, change func(*config.Config)) *running {
 	t.Helper()
 	cfg := config.Default()
-	cfg.Data, cfg.S3.Listen, cfg.Admin.Listen = data, "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Data, cfg.S3.Listen, cfg.Admin.Listen, cfg.OpenStack.Listen = data, "127.0.0.1:0", "127.0.0.1:0", config.Off
 	if change != nil {
 		change(cfg)
 	}

@@ -62,7 +62,7 @@ func fileUsers(users []config.User) []filekeys.User {
 	for i, u := range users {
 		list[i] = filekeys.User{
 			Name: u.Name, Account: u.Account, Password: u.Password, DisplayName: u.DisplayName, Canonical: u.Canonical,
-			Email: u.Email, Roles: u.Roles, Groups: u.Groups,
+			Email: u.Email, Roles: u.Roles, Groups: u.Groups, Domain: u.Domain, Project: u.Project,
 		}
 		for _, k := range u.Keys {
 			list[i].Keys = append(list[i].Keys, filekeys.Key{AccessKey: k.AccessKey, Secret: k.Secret, Expires: k.Expires})

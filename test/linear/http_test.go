@@ -30,6 +30,7 @@ func newDoor(t *testing.T) *door {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Data, cfg.S3.Listen, cfg.Admin.Listen = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", "127.0.0.1:0"
+	cfg.OpenStack.Listen = config.Off
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	started, ended := make(chan server.Started, 1), make(chan error, 1)
 	go func() {

@@ -10,7 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"pithos/internal/access"
 	"pithos/internal/backend"
 	"pithos/internal/door/wire"
 	"pithos/internal/errs"
@@ -18,8 +17,12 @@ import (
 	"pithos/internal/store/bucket"
 )
 
-// reseller begins the name of an account in paths.
-const reseller = "AUTH_"
+// reseller begins the name of an account in paths; serviceReseller that of the account beside it, which a service keeps for its users: they reach it
+// through the service only.
+const (
+	reseller        = "AUTH_"
+	serviceReseller = "SERVICE_"
+)
 
 // call is one request on its way through the door.
 type call struct {
@@ -33,6 +36,7 @@ type call struct {
 	path      string // decoded
 	level     level
 	account   string // as in the path, with the reseller's prefix
+	base      string // without it
 	owner     naming.AccountID
 	container naming.ContainerName
 	name      naming.ObjectName
@@ -40,6 +44,8 @@ type call struct {
 	rawNames  [2]string // container and object before their check
 
 	caller backend.Caller
+	// administers tells whether the caller administers an account.
+	administers func(naming.AccountID) bool
 	// versions: the container that is listed keeps versions.
 	versions bool
 	row      *row
@@ -172,7 +178,12 @@ func (c *call) parse(ctx context.Context) error {
 		return refusal(http.StatusNotFound, "")
 	}
 	c.account, c.level = parts[1], accountLevel
-	c.owner = naming.AccountID(strings.TrimPrefix(c.account, reseller))
+	if rest, ok := strings.CutPrefix(c.account, serviceReseller); ok {
+		c.owner, c.base = naming.Service("SERVICE", naming.AccountID(rest)), rest
+	} else {
+		c.base = strings.TrimPrefix(c.account, reseller)
+		c.owner = naming.AccountID(c.base)
+	}
 	if len(parts) > 2 && parts[2] != "" {
 		c.level, c.rawNames[0] = containerLevel, parts[2]
 	}
@@ -209,7 +220,7 @@ func (c *call) checkPath() error {
 	if !utf8.ValidString(c.path) || strings.IndexByte(c.path, 0) >= 0 {
 		return refusal(http.StatusPreconditionFailed, "Invalid UTF8 or contains NULL")
 	}
-	if _, err := naming.ParseAccount(string(c.owner)); err != nil || !strings.HasPrefix(c.account, reseller) {
+	if _, err := naming.ParseAccount(c.base); err != nil || c.base == c.account {
 		return c.denied()
 	}
 	var err error
@@ -258,6 +269,12 @@ func (c *call) authenticate(ctx context.Context) error {
 			c.caller.Principal = who
 		}
 	}
+	if service := c.h("X-Service-Token"); service != "" {
+		// One that is not good gives nothing.
+		if who, known, err := c.door.o.Who(ctx, service); err == nil && known {
+			c.caller.ServiceRoles = who.Roles
+		}
+	}
 	if u, err := url.Parse(c.h("Referer")); err == nil {
 		c.caller.Referrer = u.Hostname()
 	}
@@ -274,12 +291,6 @@ func (c *call) denied() *fault {
 
 // owns tells whether the caller administers the account of the path.
 func (c *call) owns() bool { return c.administers(c.owner) }
-
-func (c *call) administers(account naming.AccountID) bool {
-	return access.Decide(access.Request{
-		Principal: c.caller.Principal, Action: access.PutAccount, Resource: access.Resource{Account: account},
-	}).Allowed
-}
 
 // hide keeps from strangers which containers and accounts there are.
 func (c *call) hide(err error) error {

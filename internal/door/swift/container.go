@@ -104,7 +104,7 @@ func putContainer(ctx context.Context, c *call) (*reply, error) {
 		return nil, err
 	}
 	asked.keep(&n.Config)
-	if naming.ValidBucket(string(c.container)) {
+	if _, prefix := c.owner.Reseller(); prefix == "" && naming.ValidBucket(string(c.container)) {
 		n.Bucket = naming.BucketName(c.container)
 	}
 	if _, err := c.door.b.Account(ctx, c.owner); err != nil {
@@ -219,7 +219,7 @@ func (c *call) containerChange() (func(bucket.Container, *bucket.Config) error, 
 	}, nil
 }
 
-// quota reads a quota among changes: nil when it stays, 0 when it goes, negative when nothing may be there.
+// quota reads a quota among changes: nil when it stays, 0 when it goes, bucket.LimitNone when it is "0".
 func quota(changes map[string]string, name, fault string) (*int64, error) {
 	text, set := changes[name]
 	if !set {
@@ -233,7 +233,7 @@ func quota(changes map[string]string, name, fault string) (*int64, error) {
 		return nil, bad(fault)
 	}
 	if n == 0 {
-		n = -1
+		n = bucket.LimitNone
 	}
 	return &n, nil
 }

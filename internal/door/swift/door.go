@@ -25,6 +25,7 @@ import (
 	"pithos/internal/clock"
 	"pithos/internal/door/wire"
 	"pithos/internal/errs"
+	"pithos/internal/naming"
 )
 
 // Limits bound what a request may carry; zero fields take the defaults named. /info shows them.
@@ -120,6 +121,7 @@ func (d *Door) Refuse(w http.ResponseWriter, r *http.Request) {
 func (d *Door) answer(w http.ResponseWriter, r *http.Request, handle handler) {
 	c := &call{door: d, r: r, w: sink{w: w}, out: w.Header(), started: d.o.Clock.Now()}
 	c.id = wire.TransactionID(r.Header, c.started)
+	c.administers = func(account naming.AccountID) bool { return d.b.Administers(r.Context(), c.caller, account) } //nolint:contextcheck // it is this request's
 	rep, err := handle(r.Context(), c)
 	if err != nil {
 		rep = c.refuse(err)

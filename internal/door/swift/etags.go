@@ -71,8 +71,8 @@ func (c *call) quoteETag(ctx context.Context) {
 	}
 	setting := string(container.Config.Documents[etagsDocument])
 	if setting == "" {
-		if account, err := c.door.b.Account(ctx, c.owner); err == nil {
-			setting = account.Meta[etagsMeta]
+		if settings, err := c.door.b.Settings(ctx, c.owner); err == nil {
+			setting = settings.Meta[etagsMeta]
 		}
 	}
 	if setting == "true" || setting == "" && c.door.o.QuotedETags {

@@ -27,8 +27,9 @@ func (d *Door) describe() []byte {
 			"account_autocreate": false, "allow_account_management": false, "allow_open_expired": d.o.OpenExpired, "strict_cors_mode": true,
 			"policies": shown,
 		},
-		"tempauth":         object{"account_acls": false},
+		"tempauth":         object{"account_acls": true},
 		"container_quotas": object{},
+		"account_quotas":   object{},
 		"tempurl": object{
 			"methods": linkMethods, "incoming_remove_headers": []string{"x-timestamp", "x-open-expired"}, "incoming_allow_headers": []string{},
 			"outgoing_remove_headers": []string{"x-object-meta-*"}, "outgoing_allow_headers": []string{"x-object-meta-public-*"},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"pithos/internal/backend"
 	"pithos/internal/block"
 	"pithos/internal/errs"
 	"pithos/internal/store/bucket"
@@ -21,10 +22,10 @@ type policy struct {
 //   - default: objects are cut into blocks of the service's size. Equal blocks are kept once, wherever they stand.
 //   - large-blocks: into the largest blocks there are, which makes long lists of blocks short and finds fewer equal ones. It is for large objects that are
 //     alike in nothing.
-var policies = []policy{{name: "default"}, {name: "large-blocks", blockSize: block.SizeMax}}
+var policies = []policy{{name: backend.StoragePolicyDefault}, {name: "large-blocks", blockSize: block.SizeMax}}
 
 // policyDocument names the document of a container that keeps its policy's name; without it the container has the default.
-const policyDocument = "swift-policy"
+const policyDocument = backend.StoragePolicyDocument
 
 // policyOf is the policy of a container.
 func policyOf(c *bucket.Config) *policy {

@@ -70,7 +70,7 @@ var unservedQuery = map[string][]string{ // a table, never written
 }
 
 var unservedHeaders = []string{ // a table, never written
-	"X-Container-Sync-To", "X-Container-Sync-Key", "X-Account-Access-Control", "X-Account-Quota-Bytes", "X-Account-Quota-Count",
+	"X-Container-Sync-To", "X-Container-Sync-Key",
 }
 
 // checkServed refuses a request that asks for what is not served: done without it, it would do something else than was asked.

@@ -23,7 +23,7 @@ import (
 )
 
 // world is a door on loopback over empty memory stores, with the accounts test and other, an administrator in each ("test", "other": their
-// names are their tokens), "joe", a user of test without rights, and "root", an operator.
+// names are their tokens), "joe", a user of test without rights, "service", a user of other who acts for users, and "root", an operator.
 type world struct {
 	t     testing.TB
 	b     *backend.Backend
@@ -44,7 +44,7 @@ func newWorld(t testing.TB) *world {
 	w.keys = engine.Keys()
 	w.b = backend.New(backend.Stores{Keys: w.keys, Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()},
 		backend.Options{Clock: w.clock, BlockSize: 64 << 10, BufferBytes: 8 << 20})
-	users := map[string]access.Principal{"root": {Account: "test", User: "test:root", Operator: true}, "joe": {Account: "test", User: "test:joe"}}
+	users := map[string]access.Principal{"root": {Account: "test", User: "test:root", Operator: true}, "joe": {Account: "test", User: "test:joe"}, "service": {Account: "other", User: "other:service", Roles: []string{"service"}}}
 	for _, name := range []string{"test", "other"} {
 		if _, err := w.keys.CreateAccount(t.Context(), key.Account{ID: naming.AccountID(name), Canonical: "canonical-" + name, Created: w.clock.Now()}); err != nil {
 			t.Fatal(err)

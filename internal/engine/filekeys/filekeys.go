@@ -27,6 +27,8 @@ type User struct {
 	Password    string // plain; "" for none
 	DisplayName string
 	Canonical   string // of the account; "" for one that follows from its name
+	Domain      string // Keystone domain of the account
+	Project     string // name of the account as a Keystone project
 	Email       string
 	Roles       []string // nil: administrator of the account; empty: none
 	Groups      []string
@@ -84,6 +86,11 @@ func (s *Store) collect(users []User) (map[naming.AccountID]key.Account, error) 
 				Because(errs.BadState, "users of one account have different canonical ids")
 		}
 		a.Canonical = cmp.Or(a.Canonical, u.Canonical)
+		if differ(a.Domain, u.Domain) || differ(a.Project, u.Project) {
+			return nil, errs.E("filekeys.New", errs.Conflict, errs.Account, string(u.Account)).
+				Because(errs.BadState, "users of one account have different domains or projects")
+		}
+		a.Domain, a.Project = cmp.Or(a.Domain, u.Domain), cmp.Or(a.Project, u.Project)
 		a.DisplayName = cmp.Or(a.DisplayName, u.DisplayName)
 		a.Email = cmp.Or(a.Email, u.Email)
 		accounts[u.Account] = a
@@ -92,6 +99,9 @@ func (s *Store) collect(users []User) (map[naming.AccountID]key.Account, error) 
 		}
 	}
 	for id, a := range accounts {
+		if a.Domain == key.DomainDefault {
+			a.Domain = ""
+		}
 		a.Canonical = cmp.Or(a.Canonical, key.CanonicalOf(id))
 		a.DisplayName = cmp.Or(a.DisplayName, string(id))
 		if _, taken := s.byCanon[a.Canonical]; taken {
@@ -105,6 +115,9 @@ func (s *Store) collect(users []User) (map[naming.AccountID]key.Account, error) 
 	slices.SortFunc(s.accounts, func(a, b key.Account) int { return cmp.Compare(a.ID, b.ID) })
 	return accounts, nil
 }
+
+// differ reports whether two users of an account say different things of it.
+func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
 // add records a user with its keys.
 func (s *Store) add(u User, account key.Account) error {

@@ -128,7 +128,10 @@ type Encryption struct {
 	NoCustomerKeys bool `json:"no_customer_keys,omitempty"`
 }
 
-// Limit bounds the content of a container or account; 0 is no limit, less than 0 lets nothing in.
+// LimitNone is a limit of nothing at all.
+const LimitNone = -1
+
+// Limit bounds the content of a container or account; 0 is no limit, LimitNone lets nothing in.
 type Limit struct {
 	Bytes   int64 `json:"bytes,omitempty"`
 	Objects int64 `json:"objects,omitempty"`

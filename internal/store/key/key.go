@@ -73,13 +73,26 @@ type Account struct {
 	Disabled    bool              `json:"disabled,omitempty"`
 	QuotaBytes  int64             `json:"quota_bytes,omitempty"`   // 0: no limit
 	QuotaCount  int64             `json:"quota_objects,omitempty"` // 0: no limit
-	Meta        map[string]string `json:"meta,omitempty"`          // Swift account metadata
+	Meta        map[string]string `json:"meta,omitempty"`          // Swift account metadata of before there were bucket.Settings
+	Domain      string            `json:"domain,omitempty"`        // Keystone domain; "": the default one
+	Project     string            `json:"project,omitempty"`       // name as a Keystone project; "": the id
 	// Groups are the account's own lists of users, by name, that Pithos+ sharing names (Pithos+ 1.9).
 	Groups   map[string][]string `json:"groups,omitempty"`
 	Revision uint64              `json:"revision"`
 
 	// GroupPolicies are the policies of the groups that users are in (User.Groups), by group and name, as written.
 	GroupPolicies map[string]map[string][]byte `json:"group_policies,omitempty"`
+}
+
+// DomainDefault is the id of the Keystone domain of accounts that name none.
+const DomainDefault = "default"
+
+// ProjectName is the account's name as a Keystone project.
+func (a Account) ProjectName() string {
+	if a.Project != "" {
+		return a.Project
+	}
+	return string(a.ID)
 }
 
 // Roles that the backbone knows; others are kept as written.
