@@ -150,5 +150,8 @@ func changes(a Action) bool {
 // somebody with the role of a service.
 func (p Principal) Owns(account naming.AccountID) bool {
 	base, prefix := account.Reseller()
-	return p.Admin && p.Account != "" && p.Account == base && (prefix == "" || slices.Contains(p.ServiceRoles, RoleService) || slices.Contains(p.Roles, RoleService))
+	if !p.Admin || p.Account == "" {
+		return false
+	}
+	return p.Account == account || p.Account == base && prefix != "" && (slices.Contains(p.ServiceRoles, RoleService) || slices.Contains(p.Roles, RoleService))
 }

@@ -85,7 +85,11 @@ func (c *call) signingKeys(ctx context.Context, container naming.ContainerName) 
 	if err != nil {
 		return nil, err
 	}
-	add(account.Meta, access.Scope{Account: c.owner})
+	settings, err := c.door.b.Settings(ctx, c.owner)
+	if err != nil {
+		return nil, err
+	}
+	add(settings.Meta, access.Scope{Account: c.owner})
 	c.ownerID = account.Canonical
 	if container == "" {
 		return keys, nil

@@ -17,7 +17,7 @@ func (c *call) sub(ctx context.Context, method string, container naming.Containe
 	r.Method, r.Header, r.Body, r.ContentLength, r.TransferEncoding = method, header, http.NoBody, 0, nil
 	s := &call{
 		door: c.door, r: r, w: sink{w: nowhere{http.Header{}}}, out: http.Header{}, id: c.id, started: c.started, caller: c.caller, signed: c.signed,
-		account: c.account, owner: c.owner, container: container, name: name, query: url.Values{}, inside: true,
+		account: c.account, base: c.base, owner: c.owner, administers: c.administers, container: container, name: name, query: url.Values{}, inside: true,
 	}
 	s.rawNames = [2]string{string(container), string(name)}
 	switch {
