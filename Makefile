@@ -1,6 +1,6 @@
 # "make help" says what there is. The test command is test/run; CI calls .ci/run.
 
-.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash stops meta linear listings s3-tests swift-tests test-cluster cluster-faults cluster-reclaim bench
+.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash stops meta linear listings s3-tests swift-tests test-cluster cluster-faults cluster-reclaim bench cassandra-fill
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -66,6 +66,9 @@ cluster-faults: ## kill, halt and cut off Cassandra nodes and gateways under loa
 
 cluster-reclaim: ## collect garbage on Cassandra while blocks lose and gain owners and collectors stall; MINUTES=m and SEED=n
 	test/cluster/run test -v -run TestReclaim ./test/cluster -minutes $(or $(MINUTES),5) $(if $(SEED),-seed $(SEED))
+
+cassandra-fill: ## a bucket of 500,000 names on one Cassandra node: pages and largest partitions; NAMES=n changes that
+	test/cassandra/fill
 
 bench: ## speed and memory beside their limits, as Markdown on standard output; BENCH="flags"
 	go run ./test/bench $(BENCH)

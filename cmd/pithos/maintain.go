@@ -128,6 +128,9 @@ Exit codes: 0 clean, 1 damage, also such that was found earlier and is not heale
 			for _, id := range r.Unreadable {
 				fmt.Fprintf(t.out, "damage: block %s: it cannot be read; the log says why\n", id)
 			}
+			for _, id := range r.Healed {
+				fmt.Fprintf(t.out, "healed: block %s: a copy was damaged or missing and was made anew from a good one\n", id)
+			}
 			fmt.Fprintf(t.out, "Read %d blocks (%s), %d of them damaged; %d are set aside altogether.\n", r.Blocks, showBytes(r.Bytes), len(r.Damaged)+len(r.Unreadable), r.Quarantined)
 		}
 		if len(r.Damaged) > 0 || len(r.Unreadable) > 0 || r.Quarantined > 0 {
