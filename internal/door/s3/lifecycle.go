@@ -402,9 +402,6 @@ func (c *call) told(ctx context.Context, v *object.Version) {
 	if err != nil {
 		return
 	}
-	if v.Null && container.Config.Versioning != bucket.VersioningOff {
-		c.set("X-Amz-Version-Id", nullVersion)
-	}
 	written := *v
 	written.Latest = true
 	_ = c.setExpiration(&container, &written)
