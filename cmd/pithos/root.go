@@ -59,7 +59,7 @@ func newRoot(t *terminal) *cobra.Command {
 	flags.StringVarP(&t.configFile, "config", "c", "", "YAML `file` with the configuration ($"+config.VariableConfig+")")
 	flags.StringVar(&t.data, "data", "", "data `directory` ($"+config.Variable("data")+"; default "+config.Default().Data+")")
 	root.AddCommand(
-		serveCommand(t), credentialsCommand(t), userCommand(t), keyCommand(t), accountCommand(t), usageCommand(t),
+		serveCommand(t), credentialsCommand(t), userCommand(t), keyCommand(t), groupCommand(t), accountCommand(t), usageCommand(t),
 		keyringCommand(t), fsckCommand(t), gcCommand(t), scrubCommand(t), schemaCommand(t), migrateCommand(t), devCommand(t), configCommand(t), versionCommand(t),
 	)
 	root.SetCompletionCommandGroupID("")

@@ -34,7 +34,7 @@ user's id is ACCOUNT:NAME; where the account has the user's name, NAME alone wil
 
 These commands talk to the running server, or work on the data directory when none
 runs. With keystore.kind "file" users can be shown only: they stand in the file.`,
-		userAdd(t), userList(t), userShow(t), userSwitch(t, "disable", true), userSwitch(t, "enable", false), userRemove(t))
+		userAdd(t), userList(t), userShow(t), userSwitch(t, "disable", true), userSwitch(t, "enable", false), userSet(t), userPolicy(t), userRemove(t))
 }
 
 // userID completes a short name: "alice" is "alice:alice".
@@ -175,6 +175,7 @@ func userShow(t *terminal) *cobra.Command {
 		}
 		err := t.facts([2]string{"User", u.ID}, [2]string{"Account", u.Account}, [2]string{"Display name", u.DisplayName}, [2]string{"E-mail", u.Email},
 			[2]string{"Roles", strings.Join(u.Roles, ", ")}, [2]string{"Groups", strings.Join(u.Groups, ", ")}, [2]string{"Password", password},
+			[2]string{"Policies", strings.Join(u.Policies, ", ")},
 			[2]string{"State", showState(u.Disabled)}, [2]string{"Created", showTime(u.Created)})
 		if err != nil {
 			return err
@@ -227,32 +228,50 @@ func keyCommand(t *terminal) *cobra.Command {
 func keyAdd(t *terminal) *cobra.Command {
 	var n admin.NewKey
 	var secret bool
-	var lifetime string
+	var lifetime, expires, policyFile string
 	cmd := &cobra.Command{
-		Use: "add [ACCOUNT:]NAME", Short: "Give a user another access key", Args: cobra.ExactArgs(1),
-		Long:    "Give a user another access key. Its secret is shown once.",
-		Example: "  pithos key add alice\n  pithos key add acme:ci --expires-in 90d\n  pithos key add alice --access-key MYKEY --secret-key-stdin < secret",
+		Use: "add [ACCOUNT:]NAME", Aliases: []string{"create"}, Short: "Give a user another access key", Args: cobra.ExactArgs(1),
+		Long: `Give a user another access key. Its secret is shown once. With a policy the key may do
+only what the policy allows of what its user may.`,
+		Example: `  pithos key add alice
+  pithos key add acme:ci --expires-in 90d
+  pithos key add acme:ci --policy read-only.json --expires 2027-01-31T00:00:00Z
+  pithos key add alice --access-key MYKEY --secret-key-stdin < secret`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&n.AccessKey, "access-key", "", "access key to use instead of a random one; needs --secret-key-stdin")
 	f.BoolVar(&secret, "secret-key-stdin", false, "read the secret key from the input")
 	f.StringVar(&lifetime, "expires-in", "", "`time` after which the key ends, for example 24h or 90d; never by default")
+	f.StringVar(&expires, "expires", "", "`time` at which the key ends, as 2027-01-31T00:00:00Z")
+	f.StringVar(&policyFile, "policy", "", "`file` with a policy that bounds what the key may do; - reads the input")
 	cmd.MarkFlagsRequiredTogether("access-key", "secret-key-stdin")
+	cmd.MarkFlagsMutuallyExclusive("expires", "expires-in")
 	t.addJSON(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
 		n.User = userID(args[0])
+		var err error
+		if expires != "" {
+			if n.Expires, err = time.Parse(time.RFC3339, expires); err != nil {
+				return &failure{exitUsage, fmt.Errorf("--expires: %q is not a time; write for example 2027-01-31T00:00:00Z", expires)}
+			}
+		}
+		in := bufio.NewReader(t.in)
+		if secret { // it is the first line of the input, also when a policy follows there
+			if n.Secret, err = readLine(in, "secret key"); err != nil {
+				return err
+			}
+		}
+		if policyFile != "" {
+			if n.Policy, err = readPolicy(in, policyFile); err != nil {
+				return err
+			}
+		}
 		if lifetime != "" {
 			d, err := config.ParseDuration(lifetime)
 			if err != nil {
 				return &failure{exitUsage, fmt.Errorf("--expires-in: %w", err)}
 			}
 			n.Expires = clock.System{}.Now().UTC().Add(d).Truncate(time.Second)
-		}
-		if secret {
-			var err error
-			if n.Secret, err = readLine(bufio.NewReader(t.in), "secret key"); err != nil {
-				return err
-			}
 		}
 		var k admin.Key
 		if err := t.do(cmd.Context(), http.MethodPost, "/v1/keys", n, &k); err != nil {
@@ -296,9 +315,13 @@ func (t *terminal) keyTable(keys []admin.Key) error {
 		if expires == "" {
 			expires = "never"
 		}
-		rows[i] = []string{k.AccessKey, k.User, showState(k.Disabled), showTime(k.Created), expires}
+		bound := ""
+		if k.Policy != nil {
+			bound = "policy"
+		}
+		rows[i] = []string{k.AccessKey, k.User, showState(k.Disabled), showTime(k.Created), expires, bound}
 	}
-	return t.table("There are no access keys. Add one with: pithos key add USER", []string{"ACCESS KEY", "USER", "STATE", "CREATED", "EXPIRES"}, rows)
+	return t.table("There are no access keys. Add one with: pithos key add USER", []string{"ACCESS KEY", "USER", "STATE", "CREATED", "EXPIRES", "BOUND BY"}, rows)
 }
 
 func keySwitch(t *terminal, verb string, disabled bool) *cobra.Command {

@@ -259,7 +259,12 @@ func (d *Door) newKey(ctx context.Context, n NewKey) (key.Key, error) {
 	if !n.Expires.IsZero() && !n.Expires.After(now) {
 		return key.Key{}, errs.E(op, errs.Invalid, errs.Key, "").Because(errs.BadState, "the expiry lies in the past")
 	}
-	k := key.Key{AccessKey: n.AccessKey, Secret: n.Secret, User: naming.UserID(n.User), Created: now, Expires: n.Expires}
+	if n.Policy != nil {
+		if err := checkPolicy(n.Policy); err != nil {
+			return key.Key{}, err
+		}
+	}
+	k := key.Key{Policy: n.Policy, AccessKey: n.AccessKey, Secret: n.Secret, User: naming.UserID(n.User), Created: now, Expires: n.Expires}
 	if k.AccessKey == "" {
 		k.AccessKey, k.Secret = key.NewAccessKey(), key.NewSecret()
 		return k, nil

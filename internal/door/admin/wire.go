@@ -1,8 +1,11 @@
 package admin
 
 import (
+	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"pithos/internal/errs"
@@ -68,6 +71,7 @@ type User struct {
 	Disabled    bool      `json:"disabled"`
 	Created     time.Time `json:"created,omitzero"`
 	Keys        []Key     `json:"keys,omitempty"`
+	Policies    []string  `json:"policies,omitempty"` // names of those attached to the user itself
 }
 
 // NewUser is the body of POST /v1/users. Its account is made if it does not exist.
@@ -102,6 +106,8 @@ type Key struct {
 	Created   time.Time `json:"created,omitzero"`
 	Expires   time.Time `json:"expires,omitzero"`
 	Disabled  bool      `json:"disabled"`
+	// Policy bounds what the key may do; null: all that its user may.
+	Policy json.RawMessage `json:"policy,omitempty"`
 }
 
 // NewKey is the body of POST /v1/keys. Without an access key and secret both are drawn.
@@ -110,6 +116,8 @@ type NewKey struct {
 	AccessKey string    `json:"access_key,omitempty"`
 	Secret    string    `json:"secret_key,omitempty"`
 	Expires   time.Time `json:"expires,omitzero"`
+	// Policy bounds what the key may do to what it allows; null: no bound.
+	Policy json.RawMessage `json:"policy,omitempty"`
 }
 
 // KeyChange is the body of PATCH /v1/keys/KEY.
@@ -231,11 +239,11 @@ func showUser(u key.User) User {
 	}
 	return User{
 		ID: string(u.ID), Account: string(u.Account), DisplayName: u.DisplayName, Email: u.Email, Roles: roles, Groups: u.Groups,
-		Password: u.PasswordHash != "", Disabled: u.Disabled, Created: u.Created,
+		Password: u.PasswordHash != "", Disabled: u.Disabled, Created: u.Created, Policies: slices.Sorted(maps.Keys(u.Policies)),
 	}
 }
 
 // showKey leaves the secret out.
 func showKey(k key.Key) Key {
-	return Key{AccessKey: k.AccessKey, User: string(k.User), Created: k.Created, Expires: k.Expires, Disabled: k.Disabled}
+	return Key{AccessKey: k.AccessKey, User: string(k.User), Created: k.Created, Expires: k.Expires, Disabled: k.Disabled, Policy: k.Policy}
 }
