@@ -32,9 +32,9 @@ func (b *Backend) mayAttach(ctx context.Context, c Caller, container bucket.Cont
 }
 
 // mayReadTags asks whether the caller may take the tags of a copy's source along.
-func (b *Backend) mayReadTags(ctx context.Context, c Caller, source Target, o *Object) error {
+func (b *Backend) mayReadTags(ctx context.Context, c Caller, source Target, opened bool, o *Object) error {
 	action := access.GetObjectTagging
-	if source.Which.By != meta.Newest {
+	if source.Which.By != meta.Newest && !opened {
 		action = access.GetObjectVersionTagging
 	}
 	return b.mayOn(ctx, c, action, o.Container, o.Version, source.Which, deed{})

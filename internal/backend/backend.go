@@ -219,7 +219,9 @@ type Object struct {
 
 // CopyRequest says what to copy where. No data moves, unless one of the two is encrypted and the other is not.
 type CopyRequest struct {
-	Source    Target
+	Source Target
+	// Opened says that the source's version is the one that the caller opened as the newest: then it needs no permission for old versions.
+	Opened    bool
 	SourceIf  object.Precondition // as a read of the source
 	Container Ref
 	Name      naming.ObjectName

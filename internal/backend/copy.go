@@ -42,7 +42,7 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 	if err := b.mayTo(ctx, c, access.PutObject, container, Target{Name: r.Name}, asked); err != nil {
 		return nil, nil, err
 	}
-	o, err := b.openSource(ctx, c, r.Source, r.SourceIf, r.Verbatim || r.moved)
+	o, err := b.openSource(ctx, c, r.Source, r.SourceIf, r.Verbatim || r.moved, r.Opened)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -64,7 +64,7 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 		}
 	}
 	if !r.ReplaceTags && len(o.Tags) > 0 {
-		if err := b.mayReadTags(ctx, c, r.Source, o); err != nil {
+		if err := b.mayReadTags(ctx, c, r.Source, r.Opened, o); err != nil {
 			return nil, nil, err
 		}
 	}

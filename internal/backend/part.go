@@ -107,7 +107,7 @@ func (b *Backend) admitPart(ctx context.Context, container bucket.Container, u m
 
 // copyPart makes a part out of a range of a version. Whole blocks are shared; only what cuts a block is read and stored anew.
 func (b *Backend) copyPart(ctx context.Context, c Caller, container bucket.Container, u meta.Upload, r PartRequest) (object.Part, *object.Version, error) {
-	o, err := b.openSource(ctx, c, r.From.Source, r.From.If, false)
+	o, err := b.openSource(ctx, c, r.From.Source, r.From.If, false, false)
 	if err != nil {
 		return object.Part{}, nil, err
 	}
@@ -330,11 +330,12 @@ func (s *sharer) finish(ctx context.Context) (block.Map, error) {
 	return s.maps.finish(ctx)
 }
 
-// openSource opens what is to be copied: what the name stands for, or verbatim what it is. Its conditions are those of a read, but all of
+// openSource opens what is to be copied: what the name stands for, or verbatim what it is; opened says that the caller opened this version as the
+// newest. Its conditions are those of a read, but all of
 // them fail with Precondition.
-func (b *Backend) openSource(ctx context.Context, c Caller, t Target, cond object.Precondition, verbatim bool) (*Object, error) {
+func (b *Backend) openSource(ctx context.Context, c Caller, t Target, cond object.Precondition, verbatim, opened bool) (*Object, error) {
 	action := access.GetObject
-	if t.Which.By != meta.Newest {
+	if t.Which.By != meta.Newest && !opened {
 		action = access.GetObjectVersion
 	}
 	open := b.OpenWhole

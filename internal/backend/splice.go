@@ -113,7 +113,7 @@ func (r *SpliceRequest) check(v *object.Version, n int64) error {
 func (b *Backend) piece(ctx context.Context, c Caller, container bucket.Container, r SpliceRequest) (*writer, block.Map, int64, error) {
 	w := b.newWriter(container.Account)
 	if r.From != nil {
-		o, err := b.openSource(ctx, c, r.From.Source, r.From.If, false)
+		o, err := b.openSource(ctx, c, r.From.Source, r.From.If, false, false)
 		if err != nil {
 			return w, block.Map{}, 0, err
 		}

@@ -161,7 +161,7 @@ func (c *call) copyShown(ctx context.Context, s *shown, to place, a backend.Attr
 	verbatim := s.Kind == object.Link || s.Kind == object.DynamicManifest && !s.quoted
 	if len(ranges) == 0 && (verbatim || !s.quoted && a.Kind == object.Data) {
 		v, _, err := c.door.b.Copy(ctx, c.caller, backend.CopyRequest{
-			Source: s.o.At(), Container: to.Container, Name: to.Name, ReplaceAttributes: true, Attributes: a, Verbatim: verbatim,
+			Source: s.o.At(), Opened: true, Container: to.Container, Name: to.Name, ReplaceAttributes: true, Attributes: a, Verbatim: verbatim,
 		})
 		return v, err
 	}
