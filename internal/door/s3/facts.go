@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"pithos/internal/door/wire"
 	"pithos/internal/door/wire/sigv4"
 )
 
@@ -17,7 +18,7 @@ func (c *call) Fact(key string) ([]string, bool) {
 	case "aws:sourceip":
 		return said(c.sourceIP())
 	case "aws:securetransport":
-		return []string{strconv.FormatBool(c.r.TLS != nil)}, true
+		return []string{strconv.FormatBool(wire.OriginOf(c.r).Scheme == "https")}, true
 	case "aws:referer":
 		return said(c.r.Header.Get("Referer"))
 	case "aws:useragent":
@@ -58,7 +59,7 @@ func (c *call) headerFact(name string) ([]string, bool) {
 	return values, len(values) > 0
 }
 
-// sourceIP is the address that the request came from.
+// sourceIP is the address that the request came from, as a trusted proxy tells it.
 func (c *call) sourceIP() string {
 	host, _, err := net.SplitHostPort(c.r.RemoteAddr)
 	if err != nil {

@@ -3,6 +3,8 @@ package swift
 import (
 	"net"
 	"strconv"
+
+	"pithos/internal/door/wire"
 )
 
 // Fact implements policy.Facts: what the request itself says for the conditions of policies, under S3's names for it. What is said of the
@@ -16,7 +18,7 @@ func (c *call) Fact(key string) ([]string, bool) {
 		}
 		return []string{host}, host != ""
 	case "aws:securetransport":
-		return []string{strconv.FormatBool(c.r.TLS != nil)}, true
+		return []string{strconv.FormatBool(wire.OriginOf(c.r).Scheme == "https")}, true
 	case "aws:referer":
 		return c.headerFact("Referer")
 	case "aws:useragent":
