@@ -52,11 +52,17 @@ func TestStaticLargeObject(t *testing.T) {
 
 	w.do("DELETE", "seg/a", "").want(204)
 	w.do("PUT", "seg/b", "other").want(201)
-	w.do("GET", "c/big", "").want(200).is("aaaaxyb") // it has its bytes itself
+	w.do("GET", "c/big", "").want(409) // as Swift has it
+	w.do("HEAD", "c/big", "").want(200)
+	w.do("GET", "c/big", "", "Range", "bytes=4-5").want(206).is("xy")
 	o, err := w.b.OpenWhole(t.Context(), backend.Caller{Principal: access.Principal{Operator: true}},
 		backend.Target{Container: backend.Ref{Account: "test", Name: "c"}, Name: "big"}, object.Precondition{}, access.GetObject)
 	if err != nil || o.ETag != etag+"-3" || o.Size != 7 || len(o.Parts) != 3 {
-		t.Errorf("at other doors: %+v, %v", o, err)
+		t.Fatalf("at other doors: %+v, %v", o, err)
+	}
+	var whole strings.Builder
+	if err := o.CopyTo(t.Context(), &whole, 0, o.Size); err != nil || whole.String() != "aaaaxyb" { // it has its bytes itself
+		t.Errorf("at other doors: %q, %v", whole.String(), err)
 	}
 }
 

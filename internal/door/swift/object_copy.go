@@ -155,6 +155,9 @@ func (c *call) copyShown(ctx context.Context, s *shown, to place, a backend.Attr
 			return nil, err
 		}
 	}
+	if err := c.segmentsStand(ctx, s, ranges); err != nil {
+		return nil, err
+	}
 	if err := c.archiveCurrent(ctx, to.Target); err != nil {
 		return nil, err
 	}

@@ -22,11 +22,11 @@ func deleteObject(ctx context.Context, c *call) (*reply, error) {
 			return nil, bad("Bad X-If-Delete-At header value")
 		}
 	}
-	if c.query.Get("version-id") != "" && c.query.Get("multipart-manifest") != "delete" {
-		return c.deleteVersion(ctx)
-	}
 	if c.query.Get("multipart-manifest") == "delete" {
 		return c.deleteManifest(ctx)
+	}
+	if id := c.query.Get("version-id"); id != "" && (id != "null" || c.versioning(ctx) != bucket.VersioningOff) {
+		return c.deleteVersion(ctx)
 	}
 	a, err := c.archiveOf(ctx, c.ref(), access.DeleteObject)
 	if err != nil {

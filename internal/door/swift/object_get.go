@@ -39,6 +39,9 @@ func getObject(ctx context.Context, c *call) (*reply, error) {
 	case err != nil:
 		return nil, err
 	case partial:
+		if err := c.segmentsStand(ctx, s, []wire.Range{part}); err != nil && c.r.Method != http.MethodHead {
+			return nil, err
+		}
 		c.set("Content-Range", part.ContentRange(s.Size))
 		return c.sendRange(s, http.StatusPartialContent, part), nil
 	case c.r.Method == http.MethodHead:
@@ -46,6 +49,9 @@ func getObject(ctx context.Context, c *call) (*reply, error) {
 	}
 	ranges, err := c.ranges(s)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.segmentsStand(ctx, s, ranges); err != nil {
 		return nil, err
 	}
 	switch len(ranges) {

@@ -9,9 +9,11 @@ import (
 
 	"pithos/internal/access"
 	"pithos/internal/backend"
+	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
+	"pithos/internal/store/meta"
 )
 
 // deleteBufferMax bounds the objects that one request deletes together with its manifest.
@@ -25,7 +27,11 @@ func (c *call) deleteManifest(ctx context.Context) (*reply, error) {
 	f := c.reportFormat()
 	r := &manifestReport{root: "delete"}
 	tally := deletion{c: c, r: r}
-	tally.run(ctx, c.target())
+	root, err := c.versioned(ctx, c.target())
+	if err != nil {
+		return nil, err
+	}
+	tally.run(ctx, root)
 	status, body := http.StatusOK, ""
 	switch {
 	case tally.fatal != 0:
@@ -106,7 +112,12 @@ func (d *deletion) refused(t backend.Target, err error) {
 }
 
 func (d *deletion) delete(ctx context.Context, t backend.Target) {
-	err := d.c.remove(ctx, t)
+	var err error
+	if t.Which.By == meta.ByID {
+		_, err = d.c.deleteVersion(ctx) // the one that the request names
+	} else {
+		err = d.c.remove(ctx, t)
+	}
 	if err == nil {
 		d.deleted++
 		return
@@ -146,21 +157,76 @@ func (c *call) segmentsOf(ctx context.Context, t backend.Target) ([]listedSegmen
 	if o.Kind != object.StaticManifest {
 		return nil, bad("Not an SLO manifest")
 	}
-	raw, err := o.Document(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var list []listedSegment
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, errs.E("swift.segmentsOf", errs.Corrupt, errs.Version, string(t.Name)).With(err)
-	}
+	list, err := entriesOf(ctx, o)
 	named := list[:0]
 	for _, s := range list {
 		if s.Name != "" {
 			named = append(named, s)
 		}
 	}
-	return named, nil
+	return named, err
+}
+
+// entriesOf reads the manifest of a static large object.
+func entriesOf(ctx context.Context, o *backend.Object) ([]listedSegment, error) {
+	raw, err := o.Document(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []listedSegment
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, errs.E("swift.entriesOf", errs.Corrupt, errs.Version, string(o.Name)).With(err)
+	}
+	return list, nil
+}
+
+// segmentsStand looks whether the segments that the ranges of a static large object came from are still there and unchanged, and may be read. The bytes are
+// the object's own and would be right all the same, but Swift's clients count on the answer: 409.
+func (c *call) segmentsStand(ctx context.Context, s *shown, ranges []wire.Range) error {
+	if s.Kind != object.StaticManifest || !s.quoted {
+		return nil
+	}
+	list, err := entriesOf(ctx, s.o)
+	if err != nil {
+		return err
+	}
+	if len(list) != len(s.Parts) {
+		return errs.E("swift.segmentsStand", errs.Corrupt, errs.Version, string(s.Name))
+	}
+	known := map[string]bool{}
+	var off int64
+	for i := range list {
+		from, to := off, off+s.Parts[i].Size
+		off = to
+		if list[i].Name == "" || known[list[i].Name] || !touched(ranges, from, to) {
+			continue
+		}
+		known[list[i].Name] = true
+		t, err := c.segmentTarget(list[i].Name, s.o.Container.Account)
+		if err != nil {
+			return err
+		}
+		o, err := c.door.b.OpenWhole(ctx, c.caller, t, object.Precondition{}, access.GetObject)
+		switch {
+		case errs.Is(err, errs.NotFound), errs.Is(err, errs.Denied), errs.Is(err, errs.Invalid):
+			return refusal(http.StatusConflict, "").because(err)
+		case err != nil:
+			return err
+		case backend.PlainETag(&o.Summary) != list[i].Hash:
+			return refusal(http.StatusConflict, "")
+		}
+	}
+	return nil
+}
+
+// touched tells whether one of the ranges, or the whole when there are none, has bytes of [from, to).
+func touched(ranges []wire.Range, from, to int64) bool {
+	for _, r := range ranges {
+		if r.Start < to && r.Start+r.Length > from {
+			return true
+		}
+	}
+	return len(ranges) == 0
 }
 
 // deleteAsync serves DELETE with async=yes: 204 for the manifest. The segments are deleted at once too, which Swift leaves to a queue.

@@ -102,8 +102,17 @@ func (c *call) showVersioning(container *bucket.Container) {
 	}
 }
 
-// keepsVersions tells whether the container ever kept versions.
+// keepsVersions tells whether the container ever kept versions, to who may delete it.
 func (c *call) keepsVersions(ctx context.Context) bool {
 	container, err := c.door.b.Container(ctx, c.caller, c.ref(), access.DeleteBucket)
 	return err == nil && container.Config.Versioning != bucket.VersioningOff
+}
+
+// versioning is how the container keeps versions, to who may delete objects in it.
+func (c *call) versioning(ctx context.Context) bucket.Versioning {
+	container, err := c.door.b.Container(ctx, c.caller, c.ref(), access.DeleteObject)
+	if err != nil {
+		return bucket.VersioningOff
+	}
+	return container.Config.Versioning
 }
