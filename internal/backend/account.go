@@ -14,7 +14,7 @@ import (
 
 // settingsAccount is the account under which the bucketstore keeps what clients set on accounts: a container for each account, of the account's name.
 // The keystore cannot keep it, because it may be a file or somebody else's. No parsed account has this name, so no request reaches it.
-const settingsAccount naming.AccountID = ":accounts"
+const settingsAccount = naming.SettingsAccount
 
 // settingsDocument is the document of such a container.
 const settingsDocument = "settings"

@@ -19,7 +19,7 @@ import (
 // nothing any more says nothing, and is removed by whoever meets it. It is removed by the id that it was seen with, so that one which
 // was written again meanwhile stays.
 const (
-	serviceAccount  = naming.AccountID(":service") // no account can be called so
+	serviceAccount  = naming.OwnAccount
 	hintsContainer  = naming.ContainerName("shared")
 	hintCarrier     = "c/" // container id, name: the path carries lists or a public id
 	hintMember      = "m/" // member, account, container id, name: the path's lists name the member

@@ -6,6 +6,16 @@ import (
 	"unicode/utf8"
 )
 
+// Accounts under which the service itself keeps containers. No parsed account has such a name, so no request reaches them; whatever looks at
+// all containers that there are must look here too.
+const (
+	OwnAccount      AccountID = ":service"  // the index of what is shared
+	SettingsAccount AccountID = ":accounts" // what clients set on accounts: a container for each
+)
+
+// ServicePrefix is the reseller prefix of the accounts that services keep for their users.
+const ServicePrefix = "SERVICE"
+
 // Service is the account of another reseller prefix, "SERVICE", that goes with a user's account: SERVICE_test with AUTH_test. No parsed account has such a
 // name.
 func Service(prefix string, account AccountID) AccountID {
@@ -14,7 +24,7 @@ func Service(prefix string, account AccountID) AccountID {
 
 // Reseller takes the account that Service made apart; prefix is "" for an ordinary account.
 func (a AccountID) Reseller() (account AccountID, prefix string) {
-	if prefix, rest, ok := strings.Cut(string(a), ":"); ok {
+	if prefix, rest, ok := strings.Cut(string(a), ":"); ok && prefix != "" {
 		return AccountID(rest), prefix
 	}
 	return a, ""
@@ -32,3 +42,6 @@ func ParseOpaque(s string) (id UserID, ok bool) {
 	account, name, ok := strings.Cut(string(raw), ":")
 	return UserID(raw), ok && account != "" && name != ""
 }
+
+// Beside are the accounts that go with a user's account, itself the first: all under which its containers are.
+func Beside(a AccountID) []AccountID { return []AccountID{a, Service(ServicePrefix, a)} }

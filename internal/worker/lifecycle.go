@@ -122,12 +122,17 @@ func (l *Lifecycle) containers(ctx context.Context) ([]bucket.Container, error) 
 	var list []bucket.Container
 	var inner error
 	err := l.Keys.Accounts(ctx, "", func(a key.Account) bool {
-		inner = l.Buckets.Containers(ctx, a.ID, "", func(c bucket.Container) bool {
-			if len(c.Config.Documents[lifecycle.Document]) > 0 {
-				list = append(list, c)
+		for _, id := range naming.Beside(a.ID) {
+			inner = l.Buckets.Containers(ctx, id, "", func(c bucket.Container) bool {
+				if len(c.Config.Documents[lifecycle.Document]) > 0 {
+					list = append(list, c)
+				}
+				return true
+			})
+			if inner != nil {
+				break
 			}
-			return true
-		})
+		}
 		return inner == nil
 	})
 	if err == nil {

@@ -179,7 +179,7 @@ func (c *call) parse(ctx context.Context) error {
 	}
 	c.account, c.level = parts[1], accountLevel
 	if rest, ok := strings.CutPrefix(c.account, serviceReseller); ok {
-		c.owner, c.base = naming.Service("SERVICE", naming.AccountID(rest)), rest
+		c.owner, c.base = naming.Service(naming.ServicePrefix, naming.AccountID(rest)), rest
 	} else {
 		c.base = strings.TrimPrefix(c.account, reseller)
 		c.owner = naming.AccountID(c.base)

@@ -124,7 +124,15 @@ func (p *pass) run(ctx context.Context) error {
 		return err
 	}
 	for _, a := range accounts {
-		if err := p.containers(ctx, a.ID); err != nil {
+		p.t.accounts.Add(1)
+		for _, id := range naming.Beside(a.ID) {
+			if err := p.containers(ctx, id); err != nil {
+				return err
+			}
+		}
+	}
+	for _, own := range []naming.AccountID{naming.OwnAccount, naming.SettingsAccount} {
+		if err := p.containers(ctx, own); err != nil {
 			return err
 		}
 	}
@@ -162,7 +170,6 @@ func containersOf(ctx context.Context, b bucket.Store, a naming.AccountID) (map[
 
 // containers brings an account's containers over, with what is in them.
 func (p *pass) containers(ctx context.Context, a naming.AccountID) error {
-	p.t.accounts.Add(1)
 	have, err := containersOf(ctx, p.from.Buckets, a)
 	if err != nil {
 		return err

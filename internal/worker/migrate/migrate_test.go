@@ -446,3 +446,37 @@ func TestCheckFindsDifferences(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatStandsBesideTheUsersAccountsComesAlong wants what the service keeps under names of its own to be moved: settings of accounts, and the
+// accounts that services keep for their users.
+func TestWhatStandsBesideTheUsersAccountsComesAlong(t *testing.T) {
+	all := engines(t)
+	w := newWorld(t, all["memory"](), 1)
+	err := w.b.ConfigureAccount(t.Context(), w.caller, w.caller.Account, access.PutAccount, func(s *backend.AccountSettings) error {
+		s.Meta["colour"] = "blue"
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := naming.Service(naming.ServicePrefix, w.caller.Account)
+	caller := w.caller
+	caller.ServiceRoles = []string{access.RoleService}
+	if _, _, err := w.b.CreateContainer(t.Context(), caller, backend.NewContainer{Account: service, Name: "images"}); err != nil {
+		t.Fatal(err)
+	}
+	target := all["embedded"]()
+	if _, err := migrate.Run(t.Context(), w.s, target, migrate.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	moved := backend.New(backend.Stores{Keys: target.Keys, Buckets: target.Buckets, Meta: target.Meta, Blobs: target.Blobs}, backend.Options{})
+	if s, err := moved.AccountSettings(t.Context(), w.caller, w.caller.Account); err != nil || s.Meta["colour"] != "blue" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if list, _, err := moved.Containers(t.Context(), caller, service, "", 10); err != nil || len(list) != 1 {
+		t.Errorf("%v, %v", list, err)
+	}
+	if r, err := migrate.Run(t.Context(), w.s, target, migrate.Options{Check: true}); err != nil || r.Differences != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
