@@ -128,6 +128,10 @@ type Change struct {
 	// Moved says that Version brings the UUID of an object that came from elsewhere.
 	Moved bool
 
+	// As is the id of a Version that another store had, with the bytes that it had there: it is kept. 0: Plan chooses. Conflict/Version when the name
+	// has a newer one, or that.
+	As object.VersionID
+
 	// Share makes the share of the path from the one before (zero without a visible predecessor); nil: Version takes that over. It is pure.
 	Share func(before object.Share) object.Share
 

@@ -54,6 +54,12 @@ func planPut(c Change, s State) (Steps, error) {
 	if s.Newest != nil {
 		v.ID = max(v.ID, s.Newest.ID+1)
 	}
+	if c.As != 0 {
+		if s.Newest != nil && c.As <= s.Newest.ID {
+			return Steps{}, errs.E("meta.Plan", errs.Conflict, errs.Version, string(c.Name))
+		}
+		v.ID = c.As
+	}
 	if !c.Moved && s.Newest != nil && s.Newest.Visible() {
 		v.UUID = s.Newest.UUID
 	}

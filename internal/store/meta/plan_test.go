@@ -231,3 +231,24 @@ func TestPlanRetain(t *testing.T) {
 		}
 	}
 }
+
+// TestPlanKeepsIDsOfMovedVersions: a version that another store had keeps its id, even below ids that were removed, but never comes under a newer one.
+func TestPlanKeepsIDsOfMovedVersions(t *testing.T) {
+	put := func(s State) (Steps, error) {
+		return Plan(Change{Op: Put, Name: "a", Now: time.UnixMicro(900), As: 500, Version: &object.Version{}}, s)
+	}
+	for name, s := range map[string]State{
+		"a new name":    {},
+		"after removal": {Gone: 700},
+		"after another": {Newest: &object.Version{Summary: object.Summary{ID: 499}}},
+	} {
+		if steps, err := put(s); err != nil || steps.Add.ID != 500 {
+			t.Errorf("%s: %+v, %v; want id 500", name, steps.Add, err)
+		}
+	}
+	for _, id := range []object.VersionID{500, 501} {
+		if _, err := put(State{Newest: &object.Version{Summary: object.Summary{ID: id}}}); !errs.IsThing(err, errs.Conflict, errs.Version) {
+			t.Errorf("under version %d: %v; want a conflict", id, err)
+		}
+	}
+}

@@ -190,8 +190,8 @@ func (p *pass) add(ctx context.Context, c bucket.Container, v *object.Version) e
 		made := *v
 		made.Content = content
 		share := v.Share
-		out, err := p.to.Meta.Commit(ctx, meta.Change{
-			Container: c.ID, Account: c.Account, Name: v.Name, Now: v.ID.Time(), Version: &made, Moved: true, Bypass: true, Source: source,
+		_, err = p.to.Meta.Commit(ctx, meta.Change{
+			Container: c.ID, Account: c.Account, Name: v.Name, Now: v.ID.Time(), As: v.ID, Version: &made, Moved: true, Bypass: true, Source: source,
 			Share: func(object.Share) object.Share { return share },
 		})
 		switch {
@@ -200,9 +200,6 @@ func (p *pass) add(ctx context.Context, c bucket.Container, v *object.Version) e
 			continue
 		case err != nil:
 			return err
-		case out.Version.ID != v.ID:
-			return errs.E("", errs.Conflict, errs.Version, string(v.Name)).
-				Because(errs.BadState, "the target has had a later version of this name: somebody else writes to it")
 		}
 		p.t.added.Add(1)
 		p.remember(v.Content.Holder, content.Holder, meta.Source{Container: c.ID, Name: v.Name, ID: v.ID})
