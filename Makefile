@@ -1,6 +1,6 @@
 # "make help" says what there is. The test command is test/run; CI calls .ci/run.
 
-.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash stops meta linear listings s3-tests swift-tests test-cluster cluster-faults cluster-reclaim bench cassandra-fill
+.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash lifecycle stops meta linear listings s3-tests swift-tests test-cluster cluster-faults cluster-reclaim bench cassandra-fill
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,6 +39,9 @@ e2e: ## real clients against a real server
 
 crash: ## kill -9 the server 200 times under load; KILLS=n and SEED=n change that
 	go test -count=1 -v -timeout 60m -run TestKill ./test/crash -kills $(or $(KILLS),200) $(if $(SEED),-seed $(SEED))
+
+lifecycle: ## expire 10,000 of 1,000,000 objects; OBJECTS=n and DUE=n change that
+	go test -count=1 -v -timeout 120m -run TestLifecycleAtScale ./internal/worker -lifecycle-objects $(or $(OBJECTS),1000000) -lifecycle-due $(or $(DUE),10000)
 
 stops: ## ask the server to end 100 times under load; STOPS=n and SEED=n change that
 	go test -count=1 -v -timeout 60m -run TestStop ./test/crash -stops $(or $(STOPS),100) $(if $(SEED),-seed $(SEED))

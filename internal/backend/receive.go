@@ -3,7 +3,6 @@ package backend
 import (
 	"context"
 	"crypto/md5" // the ETag of S3 and Swift, not a protection
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"pithos/internal/block"
 	"pithos/internal/errs"
 	"pithos/internal/object"
+	"pithos/internal/seal"
 )
 
 // inlineMax is the largest body, in bytes, that is hashed by the goroutine that reads it.
@@ -24,15 +24,15 @@ type received struct {
 	blockSize int64
 	root      block.ID
 	digests   object.Digests
-	salt      []byte // of the encrypted stream
-	opaque    bool   // the ETag is not to tell the MD5
+	salt      []byte       // of the encrypted stream
+	opaque    *seal.Object // whose key hides the MD5 that the ETag is not to tell; nil: it may
 }
 
-// etag is the MD5 of the bytes, or where that must not be seen something like it that never comes twice.
+// etag is the MD5 of the bytes, or what stands for it where that must not be seen.
 func (r *received) etag() string {
 	sum := r.digests.MD5
-	if r.opaque {
-		_, _ = rand.Read(sum[:]) // crypto/rand.Read never fails (Go 1.24)
+	if r.opaque != nil {
+		sum = r.opaque.Tag(sum)
 	}
 	return hex.EncodeToString(sum[:])
 }

@@ -3,7 +3,6 @@ package backend
 import (
 	"context"
 	"crypto/md5" // the ETag of S3, not a protection
-	"crypto/rand"
 	"encoding/hex"
 	"hash"
 	"io"
@@ -182,7 +181,11 @@ func (b *Backend) receiveSealed(ctx context.Context, w *writer, body Body, block
 		s.object.KeepMD5(d.MD5)
 	}
 	// The blocks are not those of the plain bytes, so there is no root hash, and no block size that anybody could use.
-	return received{content: got.content, digests: d, salt: salt, opaque: s.opaque}, nil
+	r := received{content: got.content, digests: d, salt: salt}
+	if s.opaque {
+		r.opaque = s.object
+	}
+	return r, nil
 }
 
 // fill gives a new version what was received.
@@ -330,9 +333,10 @@ func (b *Backend) reseal(ctx context.Context, o *Object, container bucket.Contai
 		next.ETag = hex.EncodeToString(sum[:])
 	case !was && is:
 		if raw, err := hex.DecodeString(next.ETag); err == nil && len(raw) == md5.Size {
-			s.KeepMD5([md5.Size]byte(raw))
+			sum = [md5.Size]byte(raw)
+			s.KeepMD5(sum)
 		}
-		_, _ = rand.Read(sum[:]) // crypto/rand.Read never fails (Go 1.24)
+		sum = s.Tag(sum)
 		next.ETag = hex.EncodeToString(sum[:])
 	}
 	next.Encryption = s.Record()

@@ -253,6 +253,9 @@ func TestEncryptedPartsAreLaidEndToEnd(t *testing.T) {
 					t.Fatal(err)
 				}
 				if len(r.Parts) > i {
+					if r.Parts[i].ETag != p.ETag {
+						t.Errorf("%q: part %d got another ETag when it was sent again", mode, number)
+					}
 					r.Parts = r.Parts[:i]
 				} else {
 					whole = append(whole, data...)

@@ -100,6 +100,15 @@ func (o *Object) MD5() (sum [md5.Size]byte, ok bool) {
 	return [md5.Size]byte(raw), true
 }
 
+// Tag is what stands for the MD5 of the plain bytes where it must not be seen. It is the same for the same bytes of one object, so that a part
+// that is sent again keeps its ETag, and has nothing to do with that of any other object.
+func (o *Object) Tag(sum [md5.Size]byte) [md5.Size]byte {
+	key := derive(o.key, nil, "pithos etag 1")
+	mac := hmac.New(sha256.New, key[:])
+	_, _ = mac.Write(sum[:])
+	return [md5.Size]byte(mac.Sum(nil))
+}
+
 func (o *Object) md5Key(salt []byte) Secret { return derive(o.key, salt, "pithos md5 1") }
 
 // wrap encrypts the object key under an outer key, for a place.

@@ -268,6 +268,9 @@ func TestTheMD5IsKeptOutOfSight(t *testing.T) {
 	if bytes.Contains(o.Record(), sum[:]) {
 		t.Error("the record shows the MD5")
 	}
+	if tag := o.Tag(sum); tag == sum || tag != o.Tag(sum) {
+		t.Errorf("tag %x", tag)
+	}
 	if got, ok := o.MD5(); !ok || got != sum {
 		t.Errorf("%x, %v", got, ok)
 	}

@@ -214,11 +214,19 @@ func (w *worker) change(name string, to state, r *thin.Request) bool {
 	return true
 }
 
+// encryption has some objects encrypted.
+func (w *worker) encryption() []thin.Header {
+	if w.random.IntN(3) > 0 {
+		return nil
+	}
+	return []thin.Header{{Name: "x-amz-server-side-encryption", Value: "AES256"}}
+}
+
 func path(bucket, name string) string { return "/" + bucket + "/" + thin.Escape(name, true) }
 
 func (w *worker) put() bool {
 	name, body := w.pick(), w.draw(sizes[w.random.IntN(len(sizes))]).bytes()
-	r := thin.Request{Method: "PUT", Path: path(bucket, name), Body: body}
+	r := thin.Request{Method: "PUT", Path: path(bucket, name), Body: body, Headers: w.encryption()}
 	if w.random.IntN(2) == 0 {
 		r.Payload = thin.Unsigned
 	}
@@ -245,7 +253,7 @@ func (w *worker) copy() bool {
 	if !source.exists || from == to {
 		return w.put()
 	}
-	r := thin.Request{Method: "PUT", Path: path(bucket, to), Headers: []thin.Header{{Name: "x-amz-copy-source", Value: path(bucket, from)}}}
+	r := thin.Request{Method: "PUT", Path: path(bucket, to), Headers: append(w.encryption(), thin.Header{Name: "x-amz-copy-source", Value: path(bucket, from)})}
 	if !w.change(to, source, &r) {
 		return false
 	}
@@ -287,7 +295,7 @@ func (w *worker) advance() bool {
 
 func (w *worker) begin() bool {
 	name := w.pick()
-	answer, ok := w.request(&thin.Request{Method: "POST", Path: path(bucket, name), Query: "uploads="})
+	answer, ok := w.request(&thin.Request{Method: "POST", Path: path(bucket, name), Query: "uploads=", Headers: w.encryption()})
 	if !ok {
 		return false
 	}
