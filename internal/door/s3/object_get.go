@@ -35,11 +35,11 @@ func (c *call) read(ctx context.Context) (*reply, error) {
 	if err := c.checkRead(v, &o.Container); err != nil {
 		return nil, err
 	}
-	if err := c.unseal(ctx, o); err != nil {
-		return nil, err
-	}
 	sel, err := c.selection(v)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.unseal(ctx, o); err != nil {
 		return nil, err
 	}
 	c.describe(v, &o.Container)
