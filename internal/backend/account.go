@@ -23,6 +23,8 @@ const settingsDocument = "settings"
 type AccountSettings struct {
 	Meta map[string]string  `json:"-"` // Swift metadata, by name in lower case
 	List access.AccountList `json:"list,omitzero"`
+	// Groups are the account's own lists of users, by name, that sharing lists name (Pithos+ 1.9).
+	Groups map[string][]string `json:"groups,omitempty"`
 	// The quotas that a reseller's administrator set by request; 0 is none, bucket.LimitNone lets nothing in. They come before those of the keystore.
 	QuotaBytes int64 `json:"quota_bytes,omitempty"`
 	QuotaCount int64 `json:"quota_objects,omitempty"`
@@ -112,6 +114,7 @@ func (b *Backend) configureAccount(ctx context.Context, a key.Account, change fu
 	if next.Meta == nil {
 		next.Meta = map[string]string{}
 	}
+	next.Groups = maps.Clone(s.Groups)
 	next.PolicyBytes, next.PolicyCount = maps.Clone(s.PolicyBytes), maps.Clone(s.PolicyCount)
 	if err := change(&next); err != nil {
 		return err

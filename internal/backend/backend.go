@@ -101,6 +101,7 @@ type Backend struct {
 	hashmaps remembered
 	watch    watch
 	policies policyCache
+	noticed  noticed
 
 	removing sync.Map // of naming.ContainerID: containers whose removal is under way in this process
 }
@@ -187,6 +188,8 @@ type PutRequest struct {
 	Attributes Attributes
 	If         object.Precondition
 	Body       Body
+	// ProveRoot, if set, is asked after Body.Prove with the root hash of what came; its error means that nothing becomes visible.
+	ProveRoot func(block.ID) error
 }
 
 // Body is the bytes of an object or part, and how to prove them.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"pithos/internal/access"
 	"pithos/internal/block"
@@ -307,4 +308,43 @@ func (b *Backend) AccountUsage(ctx context.Context, c Caller, id naming.AccountI
 	}
 	u, err := b.stores.Meta.AccountUsage(ctx, id)
 	return u, fail(op, err)
+}
+
+// BlockSize is the size, in bytes, at which new objects of the container are cut.
+func (b *Backend) BlockSize(container bucket.Container) int64 { return b.blockSize(container) }
+
+// DeleteWithHistory removes a container that shows no objects, with all the history in it (Pithos+ 6.4). NotEmpty when it shows one; Denied when something in
+// it is under retention. New objects are refused while it goes on; if it fails, what is left of the history stays and the container is open again.
+func (b *Backend) DeleteWithHistory(ctx context.Context, c Caller, r Ref) error {
+	const op = "backend.DeleteWithHistory"
+	container, err := b.find(ctx, r)
+	if err != nil {
+		return fail(op, err)
+	}
+	if err := b.may(ctx, c, access.DeleteBucket, container, ""); err != nil {
+		return fail(op, err)
+	}
+	if _, under := b.removing.LoadOrStore(container.ID, true); under {
+		return errs.E(op, errs.Conflict, errs.Container, string(container.Name))
+	}
+	defer b.removing.Delete(container.ID)
+	if err := b.stores.Meta.Seal(ctx, container.ID); err != nil {
+		return fail(op, b.unseal(ctx, container, err))
+	}
+	cur := b.stores.Meta.Scan(ctx, container.ID, meta.View{})
+	shown, err := cur.Next(ctx)
+	cur.Close()
+	if err == nil && shown != nil {
+		err = errs.E("", errs.NotEmpty, errs.Container, string(container.Name))
+	}
+	if err == nil {
+		_, err = b.Purge(ctx, c, r, "", b.now().Add(time.Hour), false)
+	}
+	if err != nil {
+		return fail(op, b.unseal(ctx, container, err))
+	}
+	if err := b.empty(ctx, container); err != nil {
+		return fail(op, err)
+	}
+	return fail(op, b.forget(ctx, container))
 }

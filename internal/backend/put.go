@@ -3,8 +3,10 @@ package backend
 import (
 	"context"
 	"crypto/rand"
+	"io"
 
 	"pithos/internal/access"
+	"pithos/internal/block"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -46,7 +48,11 @@ func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Vers
 		return nil, fail(op, err)
 	}
 	w := b.newWriter(container.Account)
+	prove := r.rootProof(b.blockSize(container), s != nil)
 	got, err := b.receiveSealed(ctx, w, r.Body, b.blockSize(container), b.opts.PutMax, s)
+	if err == nil {
+		err = prove(got.root)
+	}
 	if err != nil {
 		w.giveUp(ctx)
 		return nil, fail(op, err)
@@ -54,6 +60,19 @@ func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Vers
 	got.fill(v, s)
 	stored, err := b.publish(ctx, w, container, meta.Change{Version: v, Name: r.Name, If: r.If, Limits: limits, Share: share})
 	return stored, fail(op, err)
+}
+
+// rootProof gives the check of the root hash. That of a body which is encrypted on its way in is worked out beside.
+func (r *PutRequest) rootProof(blockSize int64, sealed bool) func(block.ID) error {
+	switch {
+	case r.ProveRoot == nil:
+		return func(block.ID) error { return nil }
+	case !sealed:
+		return r.ProveRoot
+	}
+	cut := &cutter{size: int(blockSize)}
+	r.Body.Reader = io.TeeReader(r.Body.Reader, cut)
+	return func(block.ID) error { return r.ProveRoot(block.RootHash(cut.finish())) }
 }
 
 // version is a new version with the attributes of a writer, without content.
@@ -71,9 +90,9 @@ func (b *Backend) version(ctx context.Context, c Caller, container bucket.Contai
 	return &object.Version{
 		Summary: object.Summary{
 			Name: name, Kind: a.Kind, ContentType: a.ContentType, StorageClass: a.StorageClass, Owner: owner,
-			Null: nullVersions(container), UUID: newUUID(), Note: a.Note,
+			Null: nullVersions(container), UUID: newUUID(), Note: a.Note, Author: c.User,
 		},
-		Author: c.User, Headers: a.Headers, Meta: a.Meta, Tags: a.Tags, ACL: list,
+		Headers: a.Headers, Meta: a.Meta, Tags: a.Tags, ACL: list,
 		Expires: a.Expires, Retention: a.Retention, LegalHold: a.LegalHold, Target: a.Target,
 	}, nil
 }

@@ -16,7 +16,7 @@ func (b *Backend) limits(ctx context.Context, container bucket.Container) (meta.
 		Account: meta.Limit{Bytes: b.opts.DefaultQuota.Bytes, Objects: b.opts.DefaultQuota.Objects},
 		Container: meta.Limit{
 			Bytes: container.Config.Quota.Bytes, Objects: container.Config.Quota.Objects,
-			ChargeHistory: container.Config.Quota.Bytes > 0 && container.Config.Versioning == bucket.VersioningEnabled, // old versions take space too
+			ChargeHistory: container.Config.Quota.History && container.Config.Versioning == bucket.VersioningEnabled,
 		},
 	}
 	account, err := b.account(ctx, container.Account)

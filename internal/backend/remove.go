@@ -50,8 +50,9 @@ func (b *Backend) Delete(ctx context.Context, c Caller, r DeleteRequest) (Delete
 func (b *Backend) mark(ctx context.Context, c Caller, container bucket.Container, ch meta.Change, note string) (Deleted, error) {
 	ch.Op, ch.Target = meta.Put, meta.Which{}
 	ch.Version = &object.Version{
-		Summary: object.Summary{Kind: object.DeleteMarker, Owner: container.Account, Null: nullVersions(container), UUID: newUUID(), Note: note},
-		Author:  c.User,
+		Summary: object.Summary{
+			Kind: object.DeleteMarker, Owner: container.Account, Null: nullVersions(container), UUID: newUUID(), Note: note, Author: c.User,
+		},
 	}
 	if c.Account != "" && container.Config.Ownership != bucket.BucketOwnerEnforced {
 		ch.Version.Owner = c.Account

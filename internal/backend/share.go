@@ -188,3 +188,15 @@ func (b *Backend) MayWrite(ctx context.Context, c Caller, container bucket.Conta
 	may, _, err := b.asks(ctx, c, access.PutObject, q, deed{container: container.ID})
 	return may, fail("backend.MayWrite", err)
 }
+
+// Knows tells whether a member of a list or group is a user or an account of the service.
+func (b *Backend) Knows(ctx context.Context, member string) (bool, error) {
+	_, err := b.stores.Keys.Account(ctx, naming.AccountID(member))
+	if errs.Is(err, errs.NotFound) {
+		_, err = b.stores.Keys.User(ctx, naming.UserID(member))
+	}
+	if errs.Is(err, errs.NotFound) {
+		return false, nil
+	}
+	return err == nil, fail("backend.Knows", err)
+}

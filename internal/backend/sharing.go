@@ -108,9 +108,9 @@ func (b *Backend) sharing(ctx context.Context, c Caller, a access.Action, contai
 
 // groups are the groups of an account; an account that is not there has none.
 func (b *Backend) groups(ctx context.Context, id naming.AccountID) (map[string][]string, error) {
-	account, err := b.stores.Keys.Account(ctx, id)
+	settings, err := b.Settings(ctx, id)
 	if errs.Is(err, errs.NotFound) {
 		return nil, nil
 	}
-	return account.Groups, err
+	return settings.Groups, err
 }

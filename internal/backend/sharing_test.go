@@ -12,7 +12,6 @@ import (
 	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/bucket"
-	"pithos/internal/store/key"
 	"pithos/internal/store/meta"
 )
 
@@ -126,13 +125,11 @@ func TestGroupsAndEverybody(t *testing.T) {
 	if w.reads(w.bob, "x") {
 		t.Error("a group that is not there lets bob in")
 	}
-	keys := w.stores.Keys.(key.Store)
-	account, err := keys.Account(t.Context(), "alice")
+	err := w.ConfigureAccount(t.Context(), w.alice, "alice", access.PutAccount, func(a *backend.AccountSettings) error {
+		a.Groups = map[string][]string{"friends": {"bob:admin", "dave"}}
+		return nil
+	})
 	if err != nil {
-		t.Fatal(err)
-	}
-	account.Groups = map[string][]string{"friends": {"bob:admin", "dave"}}
-	if _, err := keys.UpdateAccount(t.Context(), account); err != nil {
 		t.Fatal(err)
 	}
 	if !w.reads(w.bob, "x") || w.writes(w.bob, "x") || w.reads(anyone, "x") {

@@ -63,9 +63,10 @@ type Summary struct {
 	StorageClass string
 	Checksums    []Checksum
 	RootHash     block.ID
-	UUID         [16]byte // stable over the object's life
-	Share        Share    // of the path; may be amended without making a new version
-	Note         string   // what listings show of a manifest or link besides, as its writer encoded it; "" for data
+	UUID         [16]byte      // stable over the object's life
+	Author       naming.UserID // who made the version
+	Share        Share         // of the path; may be amended without making a new version
+	Note         string        // what listings show of a manifest or link besides, as its writer encoded it; "" for data
 }
 
 // Modified is the version's modification time.
@@ -77,7 +78,6 @@ func (s *Summary) Visible() bool { return s.Kind != DeleteMarker }
 // Version is one immutable state of an object. A store hands out versions that the caller may read but not change.
 type Version struct {
 	Summary
-	Author    naming.UserID
 	Content   Content
 	BlockSize int64 // at which the content was cut; 0 for an assembled (ragged) map
 	Headers   Headers

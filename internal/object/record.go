@@ -22,7 +22,7 @@ import (
 //
 // The name of a version is not in its record: it is the key under which the record is kept. Latest is never stored.
 //
-// Fields 1 to 15 are the summary, the rest is the detail. A version is stored as one record (AppendVersion), or as
+// Fields 1 to 16 are the summary, the rest is the detail. A version is stored as one record (AppendVersion), or as
 // two, a summary and a detail, that ParseVersion puts together again.
 const recordFormat = 1
 
@@ -43,9 +43,9 @@ const (
 	fieldUUID         = 13
 	fieldShare        = 14
 	fieldNote         = 15
-	summaryMax        = 15
 
 	fieldAuthor          = 16
+	summaryMax           = fieldAuthor
 	fieldHolder          = 17
 	fieldDepth           = 18
 	fieldRefs            = 19 // 32 bytes of id and a varint of length, each
@@ -110,11 +110,10 @@ func AppendSummary(dst []byte, s *Summary) []byte {
 	if s.UUID != [16]byte{} {
 		dst = appendBytes(dst, fieldUUID, s.UUID[:])
 	}
-	return appendString(appendShare(dst, s.Share), fieldNote, s.Note)
+	return appendString(appendString(appendShare(dst, s.Share), fieldNote, s.Note), fieldAuthor, s.Author)
 }
 
 func appendDetail(dst []byte, v *Version) []byte {
-	dst = appendString(dst, fieldAuthor, v.Author)
 	dst = appendContent(dst, v.Content, v.RootHash)
 	dst = appendVarint(dst, fieldBlockSize, uint64(v.BlockSize))
 	dst = appendString(dst, fieldEncoding, v.Headers.ContentEncoding)
@@ -369,7 +368,7 @@ func ParseContent(raw []byte) (Content, error) {
 // Decoder reads summaries, many in a row: values that repeat from one to the next (content type, owner, storage class)
 // share one string. It is not safe for concurrent use. The zero value is ready.
 type Decoder struct {
-	contentType, owner, storageClass string
+	contentType, owner, storageClass, author string
 }
 
 // Summary reads the summary at the beginning of a record into s, which should be zero but for the name. Corrupt when
@@ -381,6 +380,8 @@ func (d *Decoder) Summary(raw []byte, s *Summary) error {
 			s.ContentType = again(&d.contentType, f.bytes)
 		case fieldOwner:
 			s.Owner = naming.AccountID(again(&d.owner, f.bytes))
+		case fieldAuthor:
+			s.Author = naming.UserID(again(&d.author, f.bytes))
 		case fieldStorageClass:
 			s.StorageClass = again(&d.storageClass, f.bytes)
 		default:
@@ -486,6 +487,8 @@ func (s *Summary) field(f field) (err error) {
 		err = eachField(f.bytes, func(f field) error { return parseShare(&s.Share, f) })
 	case fieldNote:
 		s.Note = string(f.bytes)
+	case fieldAuthor:
+		s.Author = naming.UserID(f.bytes)
 	}
 	return err
 }
@@ -500,8 +503,6 @@ func (v *Version) field(f field) (err error) {
 	switch f.number {
 	case fieldRootRef: // the root hash has a smaller number, so it was there before
 		v.Content.Map.Refs = []block.Ref{{ID: v.RootHash, Len: int64(f.varint)}}
-	case fieldAuthor:
-		v.Author = naming.UserID(f.bytes)
 	case fieldBlockSize:
 		v.BlockSize = int64(f.varint)
 	case fieldMeta:

@@ -184,10 +184,11 @@ func smallVersion() *Version {
 			ID: 1795000000000000, Null: true, Size: 4096, ETag: strings.Repeat("a5", 16), ContentType: "application/octet-stream",
 			Owner: "test", StorageClass: "STANDARD", RootHash: id, UUID: [16]byte{1},
 			Checksums: []Checksum{{Algorithm: CRC64NVME, Value: "12345678"}},
+			Author:    naming.User("test", "tester"),
 		},
-		Author: naming.User("test", "tester"), BlockSize: block.SizeDefault,
-		Content: Content{Holder: block.Holder{2}, Map: block.Map{Refs: []block.Ref{{ID: id, Len: 4096}}}},
-		ACL:     access.ACL{Grants: nil},
+		BlockSize: block.SizeDefault,
+		Content:   Content{Holder: block.Holder{2}, Map: block.Map{Refs: []block.Ref{{ID: id, Len: 4096}}}},
+		ACL:       access.ACL{Grants: nil},
 	}
 }
 

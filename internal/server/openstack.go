@@ -13,6 +13,7 @@ import (
 	"pithos/internal/backend"
 	"pithos/internal/config"
 	"pithos/internal/door/identity"
+	"pithos/internal/door/pithos"
 	"pithos/internal/door/swift"
 	"pithos/internal/door/wire"
 )
@@ -40,7 +41,15 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 		},
 		Pace: wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
 	})
+	plus := pithos.New(b, pithos.Options{
+		Who: door.Who, SignIn: door.Issue, Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("pithos"),
+		Pace: wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
+	})
 	s.swiftIn = &gate{refuse: http.HandlerFunc(objects.Refuse), next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if pithos.Serves(r.URL.EscapedPath()) {
+			plus.ServeHTTP(w, r)
+			return
+		}
 		if identity.Serves(r.URL.Path) {
 			door.ServeHTTP(w, r)
 			return

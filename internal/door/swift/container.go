@@ -208,7 +208,7 @@ func (c *call) containerChange() (func(bucket.Container, *bucket.Config) error, 
 			}
 		}
 		if bytes != nil {
-			cfg.Quota.Bytes = *bytes
+			cfg.Quota.Bytes, cfg.Quota.History = *bytes, *bytes > 0
 		}
 		if objects != nil {
 			cfg.Quota.Objects = *objects

@@ -135,6 +135,8 @@ const LimitNone = -1
 type Limit struct {
 	Bytes   int64 `json:"bytes,omitempty"`
 	Objects int64 `json:"objects,omitempty"`
+	// History counts versions that were replaced too: Swift does, Pithos+ does not.
+	History bool `json:"history,omitempty"`
 }
 
 // TakenError is the payload of Exists: who has the bucket name.

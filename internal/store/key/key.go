@@ -76,9 +76,7 @@ type Account struct {
 	Meta        map[string]string `json:"meta,omitempty"`          // Swift account metadata of before there were bucket.Settings
 	Domain      string            `json:"domain,omitempty"`        // Keystone domain; "": the default one
 	Project     string            `json:"project,omitempty"`       // name as a Keystone project; "": the id
-	// Groups are the account's own lists of users, by name, that Pithos+ sharing names (Pithos+ 1.9).
-	Groups   map[string][]string `json:"groups,omitempty"`
-	Revision uint64              `json:"revision"`
+	Revision    uint64            `json:"revision"`
 
 	// GroupPolicies are the policies of the groups that users are in (User.Groups), by group and name, as written.
 	GroupPolicies map[string]map[string][]byte `json:"group_policies,omitempty"`

@@ -38,9 +38,10 @@ func benchPut(b *testing.B, s *Store, name string, now int64) {
 		Summary: object.Summary{
 			Size: 4096, Null: true, ETag: "0123456789abcdef0123456789abcdef", ContentType: "application/octet-stream", Owner: account,
 			StorageClass: "STANDARD", RootHash: id, UUID: [16]byte{1}, Checksums: []object.Checksum{{Algorithm: object.CRC64NVME, Value: "12345678"}},
+			Author: "test:tester",
 		},
-		Author: "test:tester", BlockSize: block.SizeDefault,
-		Content: object.Content{Holder: h, Map: block.Map{Refs: []block.Ref{{ID: id, Len: 4096}}}},
+		BlockSize: block.SizeDefault,
+		Content:   object.Content{Holder: h, Map: block.Map{Refs: []block.Ref{{ID: id, Len: 4096}}}},
 	}
 	if err := s.Intend(b.Context(), h, meta.Intent{Account: account, Expires: at(1 << 50)}); err != nil {
 		b.Fatal(err)

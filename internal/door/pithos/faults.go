@@ -1,0 +1,185 @@
+package pithos
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"pithos/internal/errs"
+)
+
+// statusOf is the one table from the backend's errors to statuses. It covers every kind.
+func statusOf(e *errs.Error) int {
+	//exhaustive:enforce
+	switch e.Kind {
+	case errs.Internal, errs.Corrupt:
+		return http.StatusInternalServerError
+	case errs.Invalid:
+		switch e.Reason {
+		case errs.BadDigest:
+			return http.StatusUnprocessableEntity
+		case errs.EntityTooLarge:
+			return http.StatusRequestEntityTooLarge
+		case errs.MarkerTarget:
+			return http.StatusNotFound
+		}
+		return http.StatusBadRequest
+	case errs.Unauthenticated:
+		return http.StatusUnauthorized
+	case errs.Denied:
+		return http.StatusForbidden
+	case errs.NotFound:
+		return http.StatusNotFound
+	case errs.Exists, errs.NotEmpty, errs.Conflict:
+		return http.StatusConflict
+	case errs.Precondition:
+		return http.StatusPreconditionFailed
+	case errs.NotModified:
+		return http.StatusNotModified
+	case errs.Range:
+		return http.StatusRequestedRangeNotSatisfiable
+	case errs.TooLarge, errs.Quota:
+		return http.StatusRequestEntityTooLarge
+	case errs.Unsupported:
+		return http.StatusNotImplemented
+	case errs.Busy, errs.Ambiguous, errs.Closed:
+		return http.StatusServiceUnavailable
+	case errs.Canceled:
+		return http.StatusBadRequest
+	case errs.Full:
+		return http.StatusInsufficientStorage
+	}
+	return http.StatusInternalServerError
+}
+
+// nameOf is the name of the fault with a status (Pithos+ 2.4).
+func nameOf(status int) string {
+	switch status {
+	case http.StatusNotModified:
+		return "notModified"
+	case http.StatusUnauthorized:
+		return "unauthorized"
+	case http.StatusForbidden:
+		return "forbidden"
+	case http.StatusNotFound:
+		return "itemNotFound"
+	case http.StatusMethodNotAllowed:
+		return "notAllowed"
+	case http.StatusConflict:
+		return "conflict"
+	case http.StatusLengthRequired:
+		return "lengthRequired"
+	case http.StatusPreconditionFailed:
+		return "preconditionFailed"
+	case http.StatusRequestEntityTooLarge:
+		return "requestEntityTooLarge"
+	case http.StatusRequestedRangeNotSatisfiable:
+		return "rangeNotSatisfiable"
+	case http.StatusUnprocessableEntity:
+		return "unprocessableEntity"
+	case http.StatusNotImplemented:
+		return "notImplemented"
+	case http.StatusServiceUnavailable:
+		return "serviceUnavailable"
+	case http.StatusInsufficientStorage:
+		return "insufficientStorage"
+	}
+	if status >= http.StatusInternalServerError {
+		return "internalServerError"
+	}
+	return "badRequest"
+}
+
+// fault is an error in the protocol's own words, for what the door itself finds wrong.
+type fault struct {
+	status int
+	msg    string
+	header http.Header
+	body   []byte // instead of the fault; nil: the fault
+	cause  error  // for the log
+}
+
+func refusal(status int, msg string) *fault { return &fault{status: status, msg: msg} }
+
+// bad is 400 with a sentence.
+func bad(msg string) *fault { return refusal(http.StatusBadRequest, msg) }
+
+// carrying adds a header, name in canonical form, to the answer and returns f.
+func (f *fault) carrying(name, value string) *fault {
+	if f.header == nil {
+		f.header = http.Header{}
+	}
+	f.header[name] = []string{value}
+	return f
+}
+
+func (f *fault) because(err error) *fault {
+	f.cause = err
+	return f
+}
+
+func (f *fault) Error() string {
+	s := nameOf(f.status) + ": " + f.msg
+	if f.cause != nil {
+		s += ": " + f.cause.Error()
+	}
+	return s
+}
+
+func (f *fault) Unwrap() error { return f.cause }
+
+// faultOf says any error in the protocol's words. What went wrong inside is not told.
+func faultOf(err error) *fault {
+	var f *fault
+	if errors.As(err, &f) {
+		return f
+	}
+	var e *errs.Error
+	if !errors.As(err, &e) {
+		return refusal(http.StatusInternalServerError, "internal error").because(err)
+	}
+	f = refusal(statusOf(e), "").because(err)
+	switch {
+	case f.status == http.StatusInternalServerError:
+		f.msg = "internal error"
+	case e.Msg != "":
+		f.msg = e.Msg
+	default:
+		f.msg = sentence(f.status)
+	}
+	return f
+}
+
+func sentence(status int) string {
+	switch status {
+	case http.StatusForbidden:
+		return "Not allowed"
+	case http.StatusNotFound:
+		return "Not found"
+	case http.StatusRequestEntityTooLarge:
+		return "Quota exceeded"
+	case http.StatusServiceUnavailable:
+		return "The service is busy. Please try again."
+	}
+	return http.StatusText(status)
+}
+
+// render writes the fault's body (Pithos+ 2.4).
+func (f *fault) render(as format) []byte {
+	name := nameOf(f.status)
+	if as == xmlFormat {
+		var b strings.Builder
+		b.WriteString(xml.Header + "<" + name + ` code="` + strconv.Itoa(f.status) + `"><message>`)
+		_ = xml.EscapeText(&b, []byte(f.msg)) // a Builder never fails
+		b.WriteString("</message><details></details></" + name + ">")
+		return []byte(b.String())
+	}
+	raw, err := json.Marshal(map[string]any{name: map[string]any{"code": f.status, "message": f.msg, "details": ""}})
+	if err != nil { // never: it is made of text
+		return nil
+	}
+	return raw
+}

@@ -1,0 +1,327 @@
+package pithos
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pithos/internal/access"
+	"pithos/internal/backend"
+	"pithos/internal/clock"
+	"pithos/internal/door/wire"
+	"pithos/internal/engine/memory"
+	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/store/key"
+)
+
+// blockSize is that of the original's tests.
+const blockSize = 1024
+
+// statement is one thing that the specification says, and the test of it through HTTP. The table in docs/api/pithos-plus.md is made from these.
+type statement struct {
+	section string // of the specification
+	says    string
+	test    func(w *world)
+}
+
+// world is a door on loopback over empty memory stores, with the accounts alice, bob and carol, an administrator in each whose token is the
+// account's name, and a container "c" of alice's.
+type world struct {
+	*testing.T
+	b     *backend.Backend
+	d     *Door
+	srv   *httptest.Server
+	clock *clock.Manual
+
+	mu      sync.Mutex
+	reached map[string]bool
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{T: t, clock: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), reached: map[string]bool{}}
+	engine := memory.New(w.clock)
+	w.b = backend.New(backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()},
+		backend.Options{Clock: w.clock, BlockSize: blockSize, BufferBytes: 8 << 20})
+	users := map[string]access.Principal{}
+	for _, name := range []string{"alice", "bob", "carol"} {
+		id := naming.AccountID(name)
+		if _, err := engine.Keys().CreateAccount(t.Context(), key.Account{ID: id, Canonical: "canonical-" + name, DisplayName: strings.ToUpper(name)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := engine.Keys().CreateUser(t.Context(), key.User{ID: naming.User(id, "admin"), Account: id, Roles: []string{key.RoleAdmin}}); err != nil {
+			t.Fatal(err)
+		}
+		users[name] = access.Principal{Account: id, User: naming.User(id, "admin"), Canonical: "canonical-" + name, Admin: true}
+	}
+	w.d = New(w.b, Options{
+		Clock: w.clock, Pace: wire.Pace{Grace: time.Hour}, Key: []byte("a key for tests"),
+		Who: func(_ context.Context, token string) (access.Principal, bool, error) {
+			who, ok := users[token]
+			return who, ok, nil
+		},
+		SignIn: func(_ context.Context, user, secret string) (string, key.User, error) {
+			if secret != "secret" {
+				return "", key.User{}, errs.E("", errs.Unauthenticated, errs.User, user)
+			}
+			return user, key.User{ID: naming.User(naming.AccountID(user), "admin"), Account: naming.AccountID(user)}, nil
+		},
+		Observe: func(ob wire.Observation) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if ob.Status < 400 {
+				w.reached[ob.Operation] = true
+			}
+		},
+	})
+	w.srv = httptest.NewServer(w.d)
+	w.srv.Client().Transport.(*http.Transport).DisableCompression = true
+	w.srv.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	t.Cleanup(w.srv.Close)
+	w.do("PUT", "c", "").want(201)
+	return w
+}
+
+// answer is a response, read to its end.
+type answer struct {
+	*testing.T
+	status int
+	header http.Header
+	body   string
+}
+
+// as sends a request as somebody; the path is sent byte by byte below /v1/alice/ unless it begins with "/". Headers are name, value.
+func (w *world) as(token, method, path, body string, headers ...string) *answer {
+	w.Helper()
+	if !strings.HasPrefix(path, "/") {
+		slash := "/"
+		if path == "" || path[0] == '?' {
+			slash = ""
+		}
+		path = "/v1/alice" + slash + path
+	}
+	path, query, _ := strings.Cut(path, "?")
+	var reader io.Reader = strings.NewReader(body)
+	if body == "" && method != http.MethodPut && method != http.MethodPost {
+		reader = http.NoBody
+	}
+	req, err := http.NewRequestWithContext(w.Context(), method, w.srv.URL, reader)
+	if err != nil {
+		w.Fatal(err)
+	}
+	req.URL = &url.URL{Scheme: "http", Host: req.URL.Host, Opaque: path, RawQuery: query}
+	if token != "" {
+		req.Header.Set("X-Auth-Token", token)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header[http.CanonicalHeaderKey(headers[i])] = append(req.Header[http.CanonicalHeaderKey(headers[i])], headers[i+1])
+	}
+	res, err := w.srv.Client().Do(req)
+	if err != nil {
+		w.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.Fatalf("%s %s: %v", method, path, err)
+	}
+	return &answer{w.T, res.StatusCode, res.Header, string(raw)}
+}
+
+// do sends a request as alice.
+func (w *world) do(method, path, body string, headers ...string) *answer {
+	w.Helper()
+	return w.as("alice", method, path, body, headers...)
+}
+
+// put writes an object of alice's and gives the answer; time moves on by a second.
+func (w *world) put(path, body string, headers ...string) *answer {
+	w.Helper()
+	w.clock.Advance(time.Second)
+	return w.do("PUT", path, body, append([]string{"Content-Type", "text/plain"}, headers...)...).want(201)
+}
+
+// folder makes a folder marker.
+func (w *world) folder(path string, headers ...string) {
+	w.Helper()
+	w.do("PUT", path, "", append([]string{"Content-Type", "application/directory"}, headers...)...).want(201)
+}
+
+func (a *answer) want(status int) *answer {
+	a.Helper()
+	if a.status != status {
+		a.Fatalf("status %d, want %d: %s", a.status, status, a.body)
+	}
+	return a
+}
+
+// has checks headers: name, value, name, value. A value of "" demands absence, "*" presence.
+func (a *answer) has(headers ...string) *answer {
+	a.Helper()
+	for i := 0; i < len(headers); i += 2 {
+		got, there := a.header[http.CanonicalHeaderKey(headers[i])]
+		switch want := headers[i+1]; {
+		case want == "" && there:
+			a.Errorf("%s: %q, want none", headers[i], got)
+		case want == "*" && !there:
+			a.Errorf("no %s", headers[i])
+		case want != "" && want != "*" && (len(got) != 1 || got[0] != want):
+			a.Errorf("%s: %q, want %q", headers[i], got, want)
+		}
+	}
+	return a
+}
+
+// says checks the body.
+func (a *answer) says(want string) *answer {
+	a.Helper()
+	if a.body != want {
+		a.Errorf("body %q, want %q", a.body, want)
+	}
+	return a
+}
+
+// mentions checks that the body has each text.
+func (a *answer) mentions(texts ...string) *answer {
+	a.Helper()
+	for _, text := range texts {
+		if !strings.Contains(a.body, text) {
+			a.Errorf("the body has no %q: %s", text, a.body)
+		}
+	}
+	return a
+}
+
+// lacks checks that the body has none of the texts.
+func (a *answer) lacks(texts ...string) {
+	a.Helper()
+	for _, text := range texts {
+		if strings.Contains(a.body, text) {
+			a.Errorf("the body has %q: %s", text, a.body)
+		}
+	}
+}
+
+// list reads a JSON listing.
+func (a *answer) list() (l []map[string]any) {
+	a.Helper()
+	if err := json.Unmarshal([]byte(a.want(200).body), &l); err != nil {
+		a.Fatalf("%v: %s", err, a.body)
+	}
+	return l
+}
+
+// names are those of a JSON listing; virtual entries in brackets.
+func (a *answer) names() string {
+	a.Helper()
+	var names []string
+	for _, e := range a.list() {
+		if sub, ok := e["subdir"]; ok {
+			names = append(names, fmt.Sprintf("[%v]", sub))
+		} else {
+			names = append(names, fmt.Sprint(e["name"]))
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// wantNames checks a JSON listing.
+func (w *world) wantNames(token, path, want string) {
+	w.Helper()
+	if got := w.as(token, "GET", path, "").names(); got != want {
+		w.Errorf("%s: %q, want %q", path, got, want)
+	}
+}
+
+// gen makes the content that the specification's vectors use: byte k is k mod 251.
+func gen(n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i % 251)
+	}
+	return string(b)
+}
+
+var update = flag.Bool("update", false, "write docs/api/pithos-plus.md anew")
+
+// statements are all of them, in the order of the specification.
+func statements() []statement {
+	var all []statement
+	for _, part := range [][]statement{conceptStatements(), requestStatements(), listingStatements(), objectStatements(), transferStatements(), linkStatements(), signInStatements()} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+func TestStatements(t *testing.T) {
+	var mu sync.Mutex
+	reached := map[string]bool{}
+	t.Run("all", func(t *testing.T) {
+		for _, s := range statements() {
+			t.Run(s.section+"/"+s.says, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				s.test(w)
+				mu.Lock()
+				defer mu.Unlock()
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				for op := range w.reached {
+					reached[op] = true
+				}
+			})
+		}
+	})
+	for _, r := range rows() {
+		if !reached[r.op] {
+			t.Errorf("no statement reaches %s", r.op)
+		}
+	}
+}
+
+// TestTheTableIsTrue compares the document with the statements.
+func TestTheTableIsTrue(t *testing.T) {
+	const file = "../../../docs/api/pithos-plus.md"
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "<!-- statements -->\n", "<!-- end of statements -->\n"
+	head, rest, ok := bytes.Cut(raw, []byte(begin))
+	_, tail, ok2 := bytes.Cut(rest, []byte(end))
+	if !ok || !ok2 {
+		t.Fatal("the document has no place for the statements")
+	}
+	var b bytes.Buffer
+	b.Write(head)
+	b.WriteString(begin + "| section | statement | test |\n|---|---|---|\n")
+	for _, s := range statements() {
+		name := strings.ReplaceAll(s.section+"/"+s.says, " ", "_")
+		fmt.Fprintf(&b, "| %s | %s | `TestStatements/all/%s` |\n", s.section, s.says, name)
+	}
+	b.WriteString(end)
+	b.Write(tail)
+	if *update {
+		if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if d := cmp.Diff(string(raw), b.String()); d != "" {
+		t.Errorf("docs/api/pithos-plus.md is not what the statements make; go test ./internal/door/pithos -run Table -update writes it:\n%s", d)
+	}
+}
