@@ -1,6 +1,6 @@
 # "make help" says what there is. The test command is test/run; CI calls .ci/run.
 
-.PHONY: help run build test check race lint fmt fuzz-short invariants e2e crash lifecycle stops meta linear listings s3-tests swift-tests test-cluster cluster-faults cluster-reclaim bench cassandra-fill
+.PHONY: help run build test check race lint fmt fuzz-short fuzz-long invariants e2e crash lifecycle stops meta linear listings s3-tests swift-tests test-cluster cluster-faults cluster-reclaim bench cassandra-fill
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +33,9 @@ fmt: ## format all Go files
 
 fuzz-short: ## every fuzz target for ten seconds
 	test/fuzz 10s
+
+fuzz-long: ## every fuzz target for ten minutes; TIME=n changes that
+	test/fuzz $(or $(TIME),10m)
 
 e2e: ## real clients against a real server
 	test/run ./test/e2e
