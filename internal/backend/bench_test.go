@@ -17,7 +17,7 @@ import (
 )
 
 // newBenchBackend is a backend with default settings on the embedded engine, as a server has it.
-func newBenchBackend(b *testing.B) (*backend.Backend, backend.Caller) {
+func newBenchBackend(b *testing.B, change ...func(*backend.Options)) (*backend.Backend, backend.Caller) {
 	b.Helper()
 	e, err := embedded.Open(b.TempDir(), embedded.Options{})
 	if err != nil {
@@ -28,7 +28,11 @@ func newBenchBackend(b *testing.B) (*backend.Backend, backend.Caller) {
 		b.Fatal(err)
 	}
 	c := backend.Caller{Principal: access.Principal{Account: "a", User: "a:u", Canonical: "c", Admin: true}}
-	be := backend.New(backend.Stores{Keys: e.Keys(), Buckets: e.Buckets(), Meta: e.Meta(), Blobs: e.Blobs()}, backend.Options{})
+	var o backend.Options
+	for _, f := range change {
+		f(&o)
+	}
+	be := backend.New(backend.Stores{Keys: e.Keys(), Buckets: e.Buckets(), Meta: e.Meta(), Blobs: e.Blobs()}, o)
 	if _, _, err := be.CreateContainer(b.Context(), c, backend.NewContainer{Account: "a", Name: "box", Bucket: "box"}); err != nil {
 		b.Fatal(err)
 	}
