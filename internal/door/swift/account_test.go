@@ -31,6 +31,18 @@ func TestAccountLists(t *testing.T) {
 			head.has("X-Account-Access-Control", "", "X-Account-Meta-Temp-Url-Key", "")
 		}
 		w.as("joe", "GET", "c/o", "").want(403)
+		// Who may write may not give itself or others more.
+		w.do("POST", "c", "", "X-Container-Read", "keep", "X-Container-Meta-Temp-Url-Key", "kept").want(204)
+		for _, name := range []string{"X-Container-Read", "X-Container-Write", "X-Container-Meta-Temp-Url-Key"} {
+			w.as("other", "POST", "c", "", name, "test:joe")
+			w.as("other", "POST", "c", "", "X-Remove"+name[1:], "x")
+		}
+		kept := w.do("HEAD", "c", "").want(204)
+		if c.configure == 204 {
+			kept.has("X-Container-Read", "", "X-Container-Meta-Temp-Url-Key", "")
+		} else {
+			kept.has("X-Container-Read", "keep", "X-Container-Write", "", "X-Container-Meta-Temp-Url-Key", "kept")
+		}
 	}
 	w.do("POST", "", "", "X-Account-Access-Control", "{}").want(204)
 	w.do("HEAD", "", "").want(204).has("X-Account-Access-Control", "", "X-Account-Meta-By", "other")

@@ -3,6 +3,7 @@ package swift
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -153,8 +154,26 @@ func deleteContainer(ctx context.Context, c *call) (*reply, error) {
 	return empty(http.StatusNoContent), nil
 }
 
+// owners are the headers that only who administers the account may send, beside the removals of the same; never written.
+var owners = []string{
+	"Container-Read", "Container-Write", "Container-Sync-Key", "Container-Sync-To", "Container-Meta-Temp-Url-Key", "Container-Meta-Temp-Url-Key-2",
+}
+
+// dropOwners takes such headers away from others, whom an account's list may let change containers: as in Swift they count as not sent.
+func (c *call) dropOwners() {
+	asked := slices.ContainsFunc(owners, func(name string) bool { return c.has("X-"+name) || c.has("X-Remove-"+name) })
+	if !asked || c.owns() {
+		return
+	}
+	for _, name := range owners {
+		delete(c.r.Header, "X-"+name)
+		delete(c.r.Header, "X-Remove-"+name)
+	}
+}
+
 // containerChange reads what a request changes of a container.
 func (c *call) containerChange() (func(bucket.Container, *bucket.Config) error, error) {
+	c.dropOwners()
 	changes, err := c.changes("Container")
 	if err != nil {
 		return nil, err

@@ -30,6 +30,10 @@ func (d *Door) describe() []byte {
 		"tempauth":         object{"account_acls": true},
 		"container_quotas": object{},
 		"account_quotas":   object{},
+		"s3api": object{
+			"max_bucket_listing": 1000, "max_parts_listing": 1000, "max_upload_part_num": 10000, "max_multi_delete_objects": 1000,
+			"allow_multipart_uploads": true, "min_segment_size": 5 << 20, "s3_acl": true,
+		},
 		"tempurl": object{
 			"methods": linkMethods, "incoming_remove_headers": []string{"x-timestamp", "x-open-expired"}, "incoming_allow_headers": []string{},
 			"outgoing_remove_headers": []string{"x-object-meta-*"}, "outgoing_allow_headers": []string{"x-object-meta-public-*"},
