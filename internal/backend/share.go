@@ -129,9 +129,9 @@ func newPublicID() string {
 
 // OpenPublic opens the object that a public link leads to, for whoever has it. NotFound/Object when there is none, without a difference
 // between ids that never were and those that are withdrawn.
-func (b *Backend) OpenPublic(ctx context.Context, id string, cond object.Precondition) (*Object, error) {
+func (b *Backend) OpenPublic(ctx context.Context, c Caller, id string, cond object.Precondition) (*Object, error) {
 	const op = "backend.OpenPublic"
-	o, err := b.openPublic(ctx, id)
+	o, err := b.openPublic(ctx, c, id)
 	if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied) {
 		return nil, errs.E(op, errs.NotFound, errs.Object, "")
 	}
@@ -144,7 +144,7 @@ func (b *Backend) OpenPublic(ctx context.Context, id string, cond object.Precond
 	return o, nil
 }
 
-func (b *Backend) openPublic(ctx context.Context, id string) (*Object, error) {
+func (b *Backend) openPublic(ctx context.Context, c Caller, id string) (*Object, error) {
 	if id == "" || len(id) > naming.ContainerNameMax {
 		return nil, errs.E("", errs.NotFound, errs.Object, "")
 	}
@@ -165,7 +165,8 @@ func (b *Backend) openPublic(ctx context.Context, id string) (*Object, error) {
 	}
 	q := b.resource(container)
 	q.Name, q.ObjectOwner, q.ObjectACL, q.Sharing.Link = v.Name, v.Owner, v.ACL, true
-	if err := b.decide(ctx, "", Caller{}, access.GetObject, q, deed{version: v}); err != nil {
+	c.Principal = access.Principal{} // the link stands for nobody
+	if err := b.decide(ctx, "", c, access.GetObject, q, deed{version: v}); err != nil {
 		return nil, err
 	}
 	return &Object{Version: v, Container: container, b: b}, nil

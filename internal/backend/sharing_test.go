@@ -230,7 +230,7 @@ func TestAPublicLinkCanBeWithdrawn(t *testing.T) {
 	}
 	opens := func(id string) bool {
 		t.Helper()
-		_, err := w.OpenPublic(t.Context(), id, object.Precondition{})
+		_, err := w.OpenPublic(t.Context(), anyone, id, object.Precondition{})
 		if err != nil {
 			wantKind(t, err, errs.NotFound, errs.Object)
 		}

@@ -244,7 +244,7 @@ func (c *call) token() string {
 
 // authenticate tells who asks; everybody must sign in.
 func (c *call) authenticate(ctx context.Context) error {
-	c.caller.RequestID = c.id
+	c.caller.RequestID, c.caller.Facts = c.id, c
 	token := c.token()
 	if token == "" {
 		return refusal(http.StatusUnauthorized, "Access denied: sign in and send X-Auth-Token")

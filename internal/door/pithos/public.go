@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"pithos/internal/backend"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -31,7 +32,7 @@ func discard(r io.Reader, limit int64) (int64, error) {
 
 // getPublic serves a public link (Pithos+ 9).
 func getPublic(ctx context.Context, c *call) (*reply, error) {
-	o, err := c.door.b.OpenPublic(ctx, c.raw[2], object.Precondition{})
+	o, err := c.door.b.OpenPublic(ctx, backend.Caller{RequestID: c.id, Facts: c}, c.raw[2], object.Precondition{})
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +128,7 @@ func getView(ctx context.Context, c *call) (*reply, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.caller.Principal, c.caller.RequestID = who, c.id
+		c.caller.Principal, c.caller.RequestID, c.caller.Facts = who, c.id, c
 		return getObject(ctx, c)
 	case code != "":
 		user := c.door.unseal(viewCode, code, at)

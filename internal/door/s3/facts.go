@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,14 +14,6 @@ import (
 // the backend knows. Headers count as they were signed, in a presigned query and in the fields of a form too.
 func (c *call) Fact(key string) ([]string, bool) {
 	switch key {
-	case "aws:sourceip":
-		return said(c.sourceIP())
-	case "aws:securetransport":
-		return []string{strconv.FormatBool(wire.OriginOf(c.r).Scheme == "https")}, true
-	case "aws:referer":
-		return said(c.r.Header.Get("Referer"))
-	case "aws:useragent":
-		return said(c.r.Header.Get("User-Agent"))
 	case "s3:prefix", "s3:delimiter", "s3:max-keys":
 		v, ok := c.query.lookup(strings.TrimPrefix(key, "s3:"))
 		return []string{v}, ok
@@ -48,7 +39,7 @@ func (c *call) Fact(key string) ([]string, bool) {
 	if name, ok := strings.CutPrefix(key, "s3:x-amz-"); ok {
 		return c.headerFact("x-amz-" + name)
 	}
-	return nil, false
+	return wire.Fact(c.r, key)
 }
 
 // said is a fact that is absent when it is empty.
@@ -57,15 +48,6 @@ func said(value string) ([]string, bool) { return []string{value}, value != "" }
 func (c *call) headerFact(name string) ([]string, bool) {
 	values := c.header[http.CanonicalHeaderKey(name)]
 	return values, len(values) > 0
-}
-
-// sourceIP is the address that the request came from, as a trusted proxy tells it.
-func (c *call) sourceIP() string {
-	host, _, err := net.SplitHostPort(c.r.RemoteAddr)
-	if err != nil {
-		return c.r.RemoteAddr
-	}
-	return host
 }
 
 // authType is how the request is signed, in the words of policies.
