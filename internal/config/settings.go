@@ -39,7 +39,7 @@ func (c *Config) settings() []setting {
 		one("s3.log_interval", "duration", "Longest time that records of access to a bucket wait before they are delivered into the bucket that it logs to. A stop in order delivers them all.", &c.S3.LogInterval, parseDuration(time.Second, 24*time.Hour), showDuration),
 		one("s3.tls.cert", "file", "Certificate chain in PEM for HTTPS. Needs `s3.tls.key`. A renewed file is picked up without a restart.", &c.S3.TLS.Cert, parseText("a file"), showText),
 		one("s3.tls.key", "file", "Private key in PEM for HTTPS. Needs `s3.tls.cert`.", &c.S3.TLS.Key, parseText("a file"), showText),
-		one("openstack.listen", "address or `off`", "Address of the OpenStack API: Swift, and sign-in at `/auth/v1.0` and `/identity/v3`. `off` serves none of it.", &c.OpenStack.Listen, parseAddressOrOff, showText),
+		one("openstack.listen", "address or `off`", "Address of the OpenStack API: Swift and its sign-in at `/auth/v1.0`. `off` serves none of it.", &c.OpenStack.Listen, parseAddressOrOff, showText),
 		many("openstack.domains", "domains", "Domains whose hosts name accounts and containers: with `swift.example.org`, a request to `CONTAINER.AUTH-ACCOUNT.swift.example.org` is for that container.", &o.Domains, parseDomain),
 		one("openstack.follow_cname", "`true` or `false`", "Whether a host that is an alias (CNAME) of a host below `openstack.domains` is taken for it.", &o.FollowCNAME, parseSwitch, strconv.FormatBool),
 		many("openstack.cors_origins", "origins", "Origins whose scripts may use every container, beside those that a container's own metadata allows; `*` for all.", &o.CORSOrigins, parsePlain),

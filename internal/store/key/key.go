@@ -73,7 +73,7 @@ type Account struct {
 	Disabled    bool              `json:"disabled,omitempty"`
 	QuotaBytes  int64             `json:"quota_bytes,omitempty"`   // 0: no limit
 	QuotaCount  int64             `json:"quota_objects,omitempty"` // 0: no limit
-	Meta        map[string]string `json:"meta,omitempty"`          // Swift account metadata of before there were bucket.Settings
+	Meta        map[string]string `json:"meta,omitempty"`          // Swift account metadata, read while nothing was set by a request
 	Domain      string            `json:"domain,omitempty"`        // Keystone domain; "": the default one
 	Project     string            `json:"project,omitempty"`       // name as a Keystone project; "": the id
 	Revision    uint64            `json:"revision"`
