@@ -54,6 +54,7 @@ func ready(ts *testscript.TestScript, _ bool, args []string) {
 		if e, err := server.ReadEndpoints(ts.MkAbs(args[0])); err == nil && answers(e.Admin+"/readyz") {
 			ts.Setenv("S3", strings.TrimPrefix(e.S3, "http://"))
 			ts.Setenv("ADMIN", e.Admin)
+			ts.Setenv("OPENSTACK", e.OpenStack)
 			return
 		}
 		if err := clock.Wait(context.Background(), 20*time.Millisecond); err != nil {

@@ -62,6 +62,8 @@ func newRoot(t *terminal) *cobra.Command {
 		serveCommand(t), credentialsCommand(t), userCommand(t), keyCommand(t), groupCommand(t), accountCommand(t), usageCommand(t),
 		keyringCommand(t), fsckCommand(t), gcCommand(t), scrubCommand(t), schemaCommand(t), migrateCommand(t), devCommand(t), configCommand(t), versionCommand(t),
 	)
+	root.AddCommand(fileCommands(t)...)
+	root.AddCommand(pathCommands(t)...)
 	root.SetCompletionCommandGroupID("")
 	return root
 }
