@@ -14,6 +14,7 @@ import (
 	"pithos/internal/block"
 	"pithos/internal/clock"
 	"pithos/internal/engine/cassandra"
+	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/store/blob"
 	"pithos/internal/store/meta"
@@ -185,13 +186,28 @@ func expire(t *testing.T, at nodes.Nodes) {
 	t.Helper()
 	const later = 48 * time.Hour
 	m, _ := stores(t, at, later)
+	for n := 1; n > 0; {
+		patiently(t, func() (err error) {
+			n, err = m.Reap(t.Context(), time.Now().Add(later), 1000)
+			return err
+		})
+	}
+}
+
+// patiently does again what a busy cluster refuses.
+func patiently(t *testing.T, do func() error) {
+	t.Helper()
+	deadline := time.Now().Add(settleMax)
 	for {
-		n, err := m.Reap(t.Context(), time.Now().Add(later), 1000)
-		if err != nil {
+		err := do()
+		if err == nil {
+			return
+		}
+		if !errs.Is(err, errs.Busy) || time.Now().After(deadline) {
 			t.Fatal(err)
 		}
-		if n == 0 {
-			return
+		if err := clock.Wait(t.Context(), time.Second); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -215,9 +231,7 @@ func collect(t *testing.T, at nodes.Nodes) {
 	}
 	for i, h := range holders {
 		if !alive[i] { // dead already, or an orphan
-			if err := m.Abandon(t.Context(), h); err != nil {
-				t.Fatal(err)
-			}
+			patiently(t, func() error { return m.Abandon(t.Context(), h) })
 		}
 	}
 	for {
@@ -228,15 +242,14 @@ func collect(t *testing.T, at nodes.Nodes) {
 		if len(dead) == 0 {
 			break
 		}
-		if err := errors.Join(blobs.Release(t.Context(), dead), m.Forget(t.Context(), dead)); err != nil {
-			t.Fatal(err)
-		}
+		patiently(t, func() error { return blobs.Release(t.Context(), dead) })
+		patiently(t, func() error { return m.Forget(t.Context(), dead) })
 	}
-	for after := (*block.ID)(nil); ; {
-		_, next, err := blobs.Sweep(t.Context(), now, blob.Budget{}, after)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for after, next := (*block.ID)(nil), (*block.ID)(nil); ; {
+		patiently(t, func() (err error) {
+			_, next, err = blobs.Sweep(t.Context(), now, blob.Budget{}, after)
+			return err
+		})
 		if after = next; next == nil {
 			return
 		}
