@@ -137,7 +137,7 @@ func plan(t *testing.T, random *rand.Rand) func() fault {
 func TestFaults(t *testing.T) {
 	at := environment(t)
 	const prefix = "faults"
-	if err := at.Install(t.Context(), prefix); err != nil {
+	if err := errors.Join(at.Install(t.Context(), prefix), at.Empty(t.Context(), prefix)); err != nil { // a seed may have run before
 		t.Fatal(err)
 	}
 	g := startGateways(t, at, prefix, "gc:\n  interval: 5s\n  grace: 30s\n", 0, 3*time.Minute, -3*time.Minute)
