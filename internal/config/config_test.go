@@ -173,6 +173,10 @@ func TestComplaintsNameThePlaceAndTheWayOut(t *testing.T) {
 		{"cert without key", "s3: {tls: {cert: /x}}\n", "s3.tls.key: missing, but s3.tls.cert is set; write both or none"},
 		{"cassandra", "metastore:\n  kind: cassandra\n", "pithos.yaml:2: metastore.hosts: kind: cassandra needs hosts"},
 		{"mixed metadata and bytes", "metastore:\n  kind: cassandra\n  hosts: [a]\n", "blobstore.kind: embedded, but metastore.kind is cassandra: other gateways"},
+		{
+			"one keyspace for two stores", "metastore: {kind: cassandra, hosts: [b, a], keyspace: one}\nblobstore: {kind: cassandra, hosts: [a], keyspace: one}\n",
+			"blobstore.keyspace: one is the keyspace of the metastore too",
+		},
 		{"mixed bytes and metadata", "blobstore:\n  kind: cassandra\n  hosts: [a]\n", "metastore.kind: embedded, but blobstore.kind is cassandra: another gateway"},
 		{"hosts of an embedded store", "blobstore:\n  hosts: [a]\n", "pithos.yaml:2: blobstore.hosts: hosts are read only with kind: cassandra"},
 		{"bad keyspace", "bucketstore: {kind: cassandra, hosts: [a], keyspace: A-b}\n", "bucketstore.keyspace: \"A-b\" is not a keyspace"},

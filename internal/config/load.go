@@ -206,6 +206,11 @@ func (l *loader) checkClusters(c *Config) {
 	case c.Meta.Kind != Cassandra && c.Blobs.Kind == Cassandra:
 		l.problem(l.where("metastore.kind", "blobstore.kind"), "metastore.kind",
 			"%s, but blobstore.kind is cassandra: another gateway with a data directory of its own would take this one's blocks for orphans and remove them; write kind: cassandra", c.Meta.Kind)
+	case c.Meta.Kind == Cassandra && c.Meta.Cluster.Keyspace == c.Blobs.Cluster.Keyspace && slices.ContainsFunc(c.Meta.Cluster.Hosts, func(host string) bool {
+		return slices.Contains(c.Blobs.Cluster.Hosts, host)
+	}):
+		l.problem(l.where("blobstore.keyspace", "metastore.keyspace"), "blobstore.keyspace",
+			"%s is the keyspace of the metastore too: both have tables of the same names; give each a keyspace of its own", c.Blobs.Cluster.Keyspace)
 	}
 }
 
