@@ -2,6 +2,7 @@ package pithos
 
 import (
 	"context"
+	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"pithos/internal/access"
 	"pithos/internal/backend"
+	"pithos/internal/door/wire"
 	"pithos/internal/object"
 )
 
@@ -192,7 +194,8 @@ const formMemory = 64 << 10
 
 // postForm takes a file from an HTML form (Pithos+ 8.4.3).
 func (c *call) postForm(ctx context.Context) (*reply, error) {
-	c.r.Body = http.MaxBytesReader(c.w.w, c.r.Body, 1<<50)
+	c.body = wire.NewBody(c.w.w, c.r, c.door.o.Clock, c.door.o.Pace) // a form comes at the pace of any other body
+	c.r.Body = io.NopCloser(c.body)
 	parts, err := c.r.MultipartReader()
 	if err != nil {
 		return nil, bad("The form cannot be read")
