@@ -59,7 +59,7 @@ func (f format) contentType() string {
 type call struct {
 	door    *Door
 	r       *http.Request
-	w       sink
+	w       wire.Sink
 	id      string
 	started time.Time
 

@@ -14,7 +14,6 @@ package pithos
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -24,7 +23,6 @@ import (
 	"pithos/internal/backend"
 	"pithos/internal/clock"
 	"pithos/internal/door/wire"
-	"pithos/internal/errs"
 	"pithos/internal/store/key"
 )
 
@@ -85,7 +83,7 @@ func New(b *backend.Backend, o Options) *Door {
 // ServeHTTP answers one request. It panics with http.ErrAbortHandler, and with nothing else, when an answer fails
 // after its headers were sent, so that a short body is never taken for a whole one.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{door: d, r: r, w: sink{w: w}, out: w.Header(), started: d.o.Clock.Now()}
+	c := &call{door: d, r: r, w: wire.Sink{W: w}, out: w.Header(), started: d.o.Clock.Now()}
 	c.id = wire.TransactionID(r.Header, c.started)
 	rep, err := d.handle(r.Context(), c)
 	if err != nil {
@@ -148,7 +146,7 @@ func (d *Door) allowed(l level, path string) string {
 // hold a token.
 func (d *Door) finish(ctx context.Context, c *call, rep *reply, err, sendErr error) {
 	ob := wire.Observation{
-		RequestID: c.id, Status: rep.status, BytesOut: c.w.n, Started: c.started, Duration: d.o.Clock.Now().Sub(c.started),
+		RequestID: c.id, Status: rep.status, BytesOut: c.w.N, Started: c.started, Duration: d.o.Clock.Now().Sub(c.started),
 		User: c.caller.User, Account: c.caller.Account,
 	}
 	if c.row != nil {
@@ -166,14 +164,7 @@ func (d *Door) finish(ctx context.Context, c *call, rep *reply, err, sendErr err
 	if d.o.Observe != nil {
 		d.o.Observe(ob)
 	}
-	lev := slog.LevelInfo
-	switch {
-	case err == nil, errors.Is(err, context.Canceled), errs.Is(err, errs.Canceled):
-	case rep.status == http.StatusInternalServerError:
-		lev = slog.LevelError
-	case sendErr != nil, rep.status == http.StatusServiceUnavailable:
-		lev = slog.LevelWarn
-	}
+	lev := wire.LogLevel(rep.status, err, sendErr)
 	if !d.o.Log.Enabled(ctx, lev) {
 		return
 	}

@@ -8,51 +8,24 @@ import (
 	"strconv"
 	"strings"
 
+	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 )
 
-// statusOf is the one table from the backend's errors to statuses. It covers every kind.
+// statusOf is the status of an error: the common one, but for what this protocol has words of its own for.
 func statusOf(e *errs.Error) int {
-	//exhaustive:enforce
-	switch e.Kind {
-	case errs.Internal, errs.Corrupt:
-		return http.StatusInternalServerError
-	case errs.Invalid:
-		switch e.Reason {
-		case errs.BadDigest:
-			return http.StatusUnprocessableEntity
-		case errs.EntityTooLarge:
-			return http.StatusRequestEntityTooLarge
-		case errs.MarkerTarget:
-			return http.StatusNotFound
-		}
-		return http.StatusBadRequest
-	case errs.Unauthenticated:
-		return http.StatusUnauthorized
-	case errs.Denied:
-		return http.StatusForbidden
-	case errs.NotFound:
-		return http.StatusNotFound
-	case errs.Exists, errs.NotEmpty, errs.Conflict:
-		return http.StatusConflict
-	case errs.Precondition:
-		return http.StatusPreconditionFailed
-	case errs.NotModified:
-		return http.StatusNotModified
-	case errs.Range:
-		return http.StatusRequestedRangeNotSatisfiable
-	case errs.TooLarge, errs.Quota:
-		return http.StatusRequestEntityTooLarge
-	case errs.Unsupported:
-		return http.StatusNotImplemented
-	case errs.Busy, errs.Ambiguous, errs.Closed:
-		return http.StatusServiceUnavailable
-	case errs.Canceled:
-		return http.StatusBadRequest
-	case errs.Full:
-		return http.StatusInsufficientStorage
+	if e.Kind != errs.Invalid {
+		return wire.StatusOf(e.Kind)
 	}
-	return http.StatusInternalServerError
+	switch e.Reason {
+	case errs.BadDigest:
+		return http.StatusUnprocessableEntity
+	case errs.EntityTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case errs.MarkerTarget:
+		return http.StatusNotFound
+	}
+	return wire.StatusOf(e.Kind)
 }
 
 // nameOf is the name of the fault with a status (Pithos+ 2.4).

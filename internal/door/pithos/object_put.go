@@ -34,7 +34,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		if b.r.Body == nil {
 			return 0, io.EOF
 		}
-		b.body = wire.NewBody(b.w.w, b.r, b.door.o.Clock, b.door.o.Pace)
+		b.body = wire.NewBody(b.w.W, b.r, b.door.o.Clock, b.door.o.Pace)
 	}
 	return b.body.Read(p)
 }

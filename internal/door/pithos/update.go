@@ -194,7 +194,7 @@ const formMemory = 64 << 10
 
 // postForm takes a file from an HTML form (Pithos+ 8.4.3).
 func (c *call) postForm(ctx context.Context) (*reply, error) {
-	c.body = wire.NewBody(c.w.w, c.r, c.door.o.Clock, c.door.o.Pace) // a form comes at the pace of any other body
+	c.body = wire.NewBody(c.w.W, c.r, c.door.o.Clock, c.door.o.Pace) // a form comes at the pace of any other body
 	c.r.Body = io.NopCloser(c.body)
 	parts, err := c.r.MultipartReader()
 	if err != nil {

@@ -14,7 +14,6 @@ package s3
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -24,7 +23,6 @@ import (
 	"pithos/internal/clock"
 	"pithos/internal/door/wire"
 	"pithos/internal/door/wire/sigv4"
-	"pithos/internal/errs"
 )
 
 // Limits bound what a request may carry; zero fields take the defaults named.
@@ -212,7 +210,7 @@ func (d *Door) finish(ctx context.Context, c *call, rep *reply, err, sendErr err
 	if sendErr != nil {
 		err = sendErr
 	}
-	level := logLevel(ob.Status, err, sendErr)
+	level := wire.LogLevel(ob.Status, err, sendErr)
 	if !d.o.Log.Enabled(ctx, level) {
 		return
 	}
@@ -227,19 +225,6 @@ func (d *Door) finish(ctx context.Context, c *call, rep *reply, err, sendErr err
 		attrs = append(attrs, slog.String("code", ob.Code), slog.String("target", loggedTarget(c.r)), slog.String("error", err.Error()))
 	}
 	d.o.Log.LogAttrs(ctx, level, "s3", attrs...)
-}
-
-// logLevel: what the server did wrong is an error, what broke on the way a warning, everything else information.
-func logLevel(status int, err, sendErr error) slog.Level {
-	switch {
-	case err == nil, errors.Is(err, context.Canceled), errs.Is(err, errs.Canceled):
-		return slog.LevelInfo
-	case status >= 500 && status != http.StatusNotImplemented && status != http.StatusServiceUnavailable:
-		return slog.LevelError
-	case sendErr != nil, status == http.StatusServiceUnavailable:
-		return slog.LevelWarn
-	}
-	return slog.LevelInfo
 }
 
 // loggedTarget is the request's method and target without credentials, at most 512 bytes.

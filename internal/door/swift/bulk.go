@@ -50,7 +50,7 @@ func (b *beat) tick() error {
 	if _, err := io.WriteString(b.w, sign); err != nil {
 		return err
 	}
-	return http.NewResponseController(b.c.w.w).Flush()
+	return http.NewResponseController(b.c.w.W).Flush()
 }
 
 // bulk answers 200 and does work while the client waits. The report's form is the one that the client accepts.
@@ -192,5 +192,5 @@ func (c *call) named(ctx context.Context, method, container, object string) (*ca
 
 // drainRest takes what is left of the body off the connection, once the work is done.
 func (c *call) drainRest() {
-	wire.Drain(c.w.w, c.r, wire.Refused{Begun: true, Limit: int64(c.door.o.Limits.DrainBytes), Clock: c.door.o.Clock})
+	wire.Drain(c.w.W, c.r, wire.Refused{Begun: true, Limit: int64(c.door.o.Limits.DrainBytes), Clock: c.door.o.Clock})
 }

@@ -28,7 +28,7 @@ const (
 type call struct {
 	door    *Door
 	r       *http.Request
-	w       sink
+	w       wire.Sink
 	id      string // X-Trans-Id
 	started time.Time
 

@@ -14,7 +14,6 @@ package swift
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -24,7 +23,6 @@ import (
 	"pithos/internal/backend"
 	"pithos/internal/clock"
 	"pithos/internal/door/wire"
-	"pithos/internal/errs"
 	"pithos/internal/naming"
 )
 
@@ -119,7 +117,7 @@ func (d *Door) Refuse(w http.ResponseWriter, r *http.Request) {
 
 // answer lets handle serve one request and sends what comes of it.
 func (d *Door) answer(w http.ResponseWriter, r *http.Request, handle handler) {
-	c := &call{door: d, r: r, w: sink{w: w}, out: w.Header(), started: d.o.Clock.Now()}
+	c := &call{door: d, r: r, w: wire.Sink{W: w}, out: w.Header(), started: d.o.Clock.Now()}
 	c.id = wire.TransactionID(r.Header, c.started)
 	c.administers = func(account naming.AccountID) bool { return d.b.Administers(r.Context(), c.caller, account) } //nolint:contextcheck // it is this request's
 	rep, err := handle(r.Context(), c)
@@ -213,7 +211,7 @@ func (d *Door) allowed(l level, path string) string {
 // finish writes the log line and tells the observer. It is the only place where the Swift door logs a request.
 func (d *Door) finish(ctx context.Context, c *call, rep *reply, err, sendErr error) {
 	ob := wire.Observation{
-		RequestID: c.id, Status: rep.status, BytesOut: c.w.n, Started: c.started, Duration: d.o.Clock.Now().Sub(c.started),
+		RequestID: c.id, Status: rep.status, BytesOut: c.w.N, Started: c.started, Duration: d.o.Clock.Now().Sub(c.started),
 		User: c.caller.User, Account: c.caller.Account,
 	}
 	if c.row != nil {
@@ -231,14 +229,7 @@ func (d *Door) finish(ctx context.Context, c *call, rep *reply, err, sendErr err
 	if d.o.Observe != nil {
 		d.o.Observe(ob)
 	}
-	lev := slog.LevelInfo
-	switch {
-	case err == nil, errors.Is(err, context.Canceled), errs.Is(err, errs.Canceled):
-	case rep.status == http.StatusInternalServerError:
-		lev = slog.LevelError
-	case sendErr != nil, rep.status == http.StatusServiceUnavailable:
-		lev = slog.LevelWarn
-	}
+	lev := wire.LogLevel(rep.status, err, sendErr)
 	if !d.o.Log.Enabled(ctx, lev) {
 		return
 	}

@@ -5,57 +5,33 @@ import (
 	"errors"
 	"net/http"
 
+	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 )
 
-// statusOf is the one table from the backend's errors to statuses. It covers every kind. Denied is 401 for the anonymous public: see refuse.
+// statusOf is the status of an error: the common one, but for what Swift has words of its own for. Denied is 401 for the anonymous public: see refuse.
 func statusOf(e *errs.Error) int {
-	//exhaustive:enforce
-	switch e.Kind {
-	case errs.Internal, errs.Corrupt:
-		return http.StatusInternalServerError
-	case errs.Invalid:
-		switch e.Reason {
-		case errs.BadDigest:
-			return http.StatusUnprocessableEntity
-		case errs.IncompleteBody:
-			return statusClientLeft
-		case errs.SlowBody:
-			return http.StatusRequestTimeout
-		case errs.EntityTooLarge:
-			return http.StatusRequestEntityTooLarge
-		case errs.MarkerTarget:
-			return http.StatusNotFound
-		case errs.Broken:
-			return http.StatusConflict
-		}
-		return http.StatusBadRequest
-	case errs.Unauthenticated:
-		return http.StatusUnauthorized
-	case errs.Denied:
-		return http.StatusForbidden
-	case errs.NotFound:
-		return http.StatusNotFound
-	case errs.Exists, errs.NotEmpty, errs.Conflict:
-		return http.StatusConflict
-	case errs.Precondition:
-		return http.StatusPreconditionFailed
-	case errs.NotModified:
-		return http.StatusNotModified
-	case errs.Range:
-		return http.StatusRequestedRangeNotSatisfiable
-	case errs.TooLarge, errs.Quota:
-		return http.StatusRequestEntityTooLarge
-	case errs.Unsupported:
-		return http.StatusNotImplemented
-	case errs.Busy, errs.Ambiguous, errs.Closed:
-		return http.StatusServiceUnavailable
-	case errs.Canceled:
+	if e.Kind == errs.Canceled {
 		return statusClientLeft
-	case errs.Full:
-		return http.StatusInsufficientStorage
 	}
-	return http.StatusInternalServerError
+	if e.Kind != errs.Invalid {
+		return wire.StatusOf(e.Kind)
+	}
+	switch e.Reason {
+	case errs.BadDigest:
+		return http.StatusUnprocessableEntity
+	case errs.IncompleteBody:
+		return statusClientLeft
+	case errs.SlowBody:
+		return http.StatusRequestTimeout
+	case errs.EntityTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case errs.MarkerTarget:
+		return http.StatusNotFound
+	case errs.Broken:
+		return http.StatusConflict
+	}
+	return wire.StatusOf(e.Kind)
 }
 
 // statusClientLeft is Swift's word for a client that did not send all of its body.

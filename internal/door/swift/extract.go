@@ -38,7 +38,7 @@ func extractArchive(_ context.Context, c *call) (*reply, error) {
 			return refusal(http.StatusLengthRequired, "")
 		}
 		// Signs of life go out while the archive comes in.
-		_ = http.NewResponseController(c.w.w).EnableFullDuplex() // without, the archive is read to its end first
+		_ = http.NewResponseController(c.w.W).EnableFullDuplex() // without, the archive is read to its end first
 		defer c.drainRest()
 		x := &extraction{c: c, r: r, b: b, packed: &counted{r: c.paced()}, known: map[string]bool{}}
 		x.base = strings.TrimRight(c.rawNames[0]+"/"+c.rawNames[1], "/")

@@ -13,31 +13,12 @@ import (
 	"pithos/internal/errs"
 )
 
-// sink counts the bytes of an answer's body and sends the status with the first one.
-type sink struct {
-	w      http.ResponseWriter
-	n      int64
-	status int
-	begun  bool
-}
-
-func (s *sink) Write(p []byte) (int, error) {
-	if !s.begun {
-		s.begun = true
-		s.w.WriteHeader(s.status)
-	}
-	n, err := s.w.Write(p)
-	s.n += int64(n)
-	return n, err
-}
-
 // send writes the answer. Its error means that headers or a part of the body are out already and the connection must be cut.
 func (c *call) send(ctx context.Context, rep *reply) error {
 	c.finishHeaders(ctx, rep)
-	c.w.status = rep.status
+	c.w.Status = rep.status
 	if rep.stream == nil {
-		c.w.begun = true
-		c.w.w.WriteHeader(rep.status)
+		c.w.Begin()
 		if len(rep.body) == 0 || c.r.Method == http.MethodHead {
 			return nil
 		}
@@ -46,18 +27,17 @@ func (c *call) send(ctx context.Context, rep *reply) error {
 	}
 	err := rep.stream(ctx, &c.w)
 	switch {
-	case err != nil && !c.w.begun:
+	case err != nil && !c.w.Begun:
 		// The first block is checked before its first byte is written, so a damaged object still gets a proper answer.
 		*rep = *c.refuse(err)
 		return c.send(ctx, rep)
 	case err != nil:
 		return err
-	case !c.w.begun:
-		c.w.begun = true
-		c.w.w.WriteHeader(rep.status)
+	case !c.w.Begun:
+		c.w.Begin()
 	}
-	if c.w.n != rep.length && !rep.open {
-		return errs.E("swift.send", errs.Internal, errs.Object, string(c.name)).Because("", "stream ended after "+strconv.FormatInt(c.w.n, 10)+" bytes")
+	if c.w.N != rep.length && !rep.open {
+		return errs.E("swift.send", errs.Internal, errs.Object, string(c.name)).Because("", "stream ended after "+strconv.FormatInt(c.w.N, 10)+" bytes")
 	}
 	return nil
 }
@@ -131,7 +111,7 @@ func (c *call) drain() {
 	if c.body != nil {
 		c.body.Release()
 	}
-	if !wire.Drain(c.w.w, c.r, wire.Refused{Begun: begun, Limit: int64(c.door.o.Limits.DrainBytes), Clock: c.door.o.Clock}) {
+	if !wire.Drain(c.w.W, c.r, wire.Refused{Begun: begun, Limit: int64(c.door.o.Limits.DrainBytes), Clock: c.door.o.Clock}) {
 		c.set("Connection", "close")
 	}
 }

@@ -139,7 +139,7 @@ func (c *call) beat(f format, work func(ctx context.Context) *manifestReport) *r
 	return &reply{status: http.StatusAccepted, open: true, stream: func(ctx context.Context, w io.Writer) error {
 		done := make(chan *manifestReport, 1)
 		go func() { done <- work(ctx) }()
-		flusher := http.NewResponseController(c.w.w)
+		flusher := http.NewResponseController(c.w.W)
 		for {
 			if _, err := io.WriteString(w, " "); err == nil {
 				_ = flusher.Flush() // a client that is gone is told by the next write

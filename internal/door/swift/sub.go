@@ -16,7 +16,7 @@ func (c *call) sub(ctx context.Context, method string, container naming.Containe
 	r := c.r.WithContext(ctx)
 	r.Method, r.Header, r.Body, r.ContentLength, r.TransferEncoding = method, header, http.NoBody, 0, nil
 	s := &call{
-		door: c.door, r: r, w: sink{w: nowhere{http.Header{}}}, out: http.Header{}, id: c.id, started: c.started, caller: c.caller, signed: c.signed,
+		door: c.door, r: r, w: wire.Sink{W: nowhere{http.Header{}}}, out: http.Header{}, id: c.id, started: c.started, caller: c.caller, signed: c.signed,
 		account: c.account, base: c.base, owner: c.owner, administers: c.administers, container: container, name: name, query: url.Values{}, inside: true,
 	}
 	s.rawNames = [2]string{string(container), string(name)}
@@ -78,7 +78,7 @@ func (c *call) adopt(s *call, rep *reply) *reply {
 // paced reads the request's body at the client's pace, without a limit: what it is made of has its own.
 func (c *call) paced() io.Reader {
 	if c.body == nil {
-		c.body = wire.NewBody(c.w.w, c.r, c.door.o.Clock, c.door.o.Pace)
+		c.body = wire.NewBody(c.w.W, c.r, c.door.o.Clock, c.door.o.Pace)
 	}
 	return c.body
 }
