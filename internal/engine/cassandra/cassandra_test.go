@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"pithos/internal/clock"
 	"pithos/internal/engine/cassandra"
@@ -25,7 +26,7 @@ func open(t *testing.T, keyspace string) *cassandra.Session {
 	if hosts == "" {
 		t.Skip("PITHOS_TEST_CASSANDRA names no cluster; start one with test/cassandra/run start 1")
 	}
-	s, err := cassandra.Connect(cassandra.Config{Hosts: strings.Split(hosts, ","), Keyspace: keyspace})
+	s, err := cassandra.Connect(cassandra.Config{Hosts: strings.Split(hosts, ","), Keyspace: keyspace, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

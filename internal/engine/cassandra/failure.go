@@ -31,33 +31,35 @@ func fail(op string, err error) error {
 	return errs.Wrap(op, errs.Internal, err)
 }
 
-// unknown reports whether a write that failed so may have happened all the same.
+// unknown reports whether a write that failed so may have happened all the same, or may happen yet. Only what the cluster has refused, or what never left, is
+// certain; a connection that broke, in whatever words of the system, is not.
 func unknown(err error) bool {
-	var cas *gocql.RequestErrCASWriteUnknown
-	var write *gocql.RequestErrWriteTimeout
-	var failed *gocql.RequestErrWriteFailure
+	var own *errs.Error
+	var req gocql.RequestError
 	switch {
-	case errors.As(err, &cas), errors.As(err, &write), errors.As(err, &failed):
-		return true
-	case errors.Is(err, gocql.ErrTimeoutNoResponse), errors.Is(err, gocql.ErrConnectionClosed),
-		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case err == nil, errors.As(err, &own),
+		errors.Is(err, gocql.ErrNoConnections), errors.Is(err, gocql.ErrNoStreams), errors.Is(err, gocql.ErrUnavailable), errors.Is(err, gocql.ErrSessionClosed):
+		return false
+	case !errors.As(err, &req):
 		return true
 	}
-	return false
+	switch req.Code() {
+	case gocql.ErrCodeUnavailable, gocql.ErrCodeOverloaded, gocql.ErrCodeBootstrapping, gocql.ErrCodeCredentials, gocql.ErrCodeSyntax, gocql.ErrCodeUnauthorized,
+		gocql.ErrCodeInvalid, gocql.ErrCodeConfig, gocql.ErrCodeAlreadyExists, gocql.ErrCodeUnprepared:
+		return false
+	}
+	return true
 }
 
 // transient reports whether the same request may succeed later.
 func transient(err error) bool {
-	if unknown(err) || errors.Is(err, gocql.ErrNoConnections) || errors.Is(err, gocql.ErrNoStreams) ||
-		errors.Is(err, gocql.ErrUnavailable) {
-		return true
-	}
 	var req gocql.RequestError
 	if !errors.As(err, &req) {
-		return true // the driver's own: a broken connection, a host that went away
+		return true // the driver's own: no answer, a broken connection, a host that went away
 	}
 	switch req.Code() {
-	case gocql.ErrCodeUnavailable, gocql.ErrCodeOverloaded, gocql.ErrCodeBootstrapping, gocql.ErrCodeReadTimeout, gocql.ErrCodeReadFailure:
+	case gocql.ErrCodeUnavailable, gocql.ErrCodeOverloaded, gocql.ErrCodeBootstrapping, gocql.ErrCodeReadTimeout, gocql.ErrCodeReadFailure,
+		gocql.ErrCodeWriteTimeout, gocql.ErrCodeWriteFailure, gocql.ErrCodeCASWriteUnknown:
 		return true
 	}
 	return false

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +37,57 @@ func isCell(steps []step) bool { return steps[0].st.cql == setCell.cql }
 
 func casTimeout() error { return &gocql.RequestErrWriteTimeout{WriteType: "CAS"} }
 
+// noAnswer is what a statement fails with that may have been applied: the cluster says so, nobody answers, or the connection breaks.
+func noAnswer(n int) error {
+	return []error{casTimeout(), gocql.ErrTimeoutNoResponse, io.EOF, &net.OpError{Op: "read", Err: syscall.ECONNRESET}}[n%4]
+}
+
+// TestLateTransaction holds the transaction of a change back, as a node does that hangs, and lets it go on before the statement numbered, after the change
+// was told that there was no answer. Whatever the change ends with, it is what stands.
+func TestLateTransaction(t *testing.T) {
+	s := metaSession(t)
+	for at := range 8 {
+		container, holder := naming.NewContainerID(), block.Holder(gocql.MustRandomUUID())
+		var mu sync.Mutex
+		var held func() error
+		n := 0
+		m := hooked(s, clock.System{}, func(steps []step, send func() error) error {
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case isCell(steps) && held == nil:
+				held = send
+				return gocql.ErrTimeoutNoResponse
+			case held != nil:
+				if n++; n == at+1 {
+					if err := held(); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			return send()
+		})
+		if err := m.Intend(t.Context(), holder, meta.Intent{Account: "late", Expires: time.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		ch := putOf(container, "late", time.Now())
+		ch.Version.Content.Holder = holder
+		ch.If = object.Precondition{IfNoneMatch: []string{"*"}}
+		if _, err := m.Commit(t.Context(), ch); err != nil {
+			t.Errorf("before statement %d: nobody else writes the name, yet it is refused: %v", at, err)
+		}
+		alive, err := m.Alive(t.Context(), []block.Holder{holder})
+		if err != nil || !alive[0] {
+			t.Errorf("before statement %d: the object stands, its holder lives: %v, %v", at, alive, err)
+		}
+		got, err := allNames(t, m, container)
+		if err != nil || len(got) != 1 {
+			t.Errorf("before statement %d: listed %v, %v", at, got, err)
+		}
+		wantUsage(t, NewMeta(s, clock.System{}), container, 1)
+	}
+}
+
 // TestUnknownOutcomes lets lightweight transactions of the cells time out, half of them after they were applied. No acknowledged change is
 // lost, no refused one is seen, and no conditional change has two winners.
 func TestUnknownOutcomes(t *testing.T) {
@@ -47,16 +101,16 @@ func TestUnknownOutcomes(t *testing.T) {
 			return send()
 		}
 		mu.Lock()
-		what := rng.IntN(4)
+		what, kind := rng.IntN(4), rng.IntN(4)
 		mu.Unlock()
 		switch what {
 		case 0:
-			return casTimeout()
+			return noAnswer(kind)
 		case 1:
 			if err := send(); err != nil {
 				return err
 			}
-			return casTimeout()
+			return noAnswer(kind)
 		}
 		return send()
 	})

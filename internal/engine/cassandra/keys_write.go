@@ -135,13 +135,24 @@ func (k *Keys) UpdateUser(ctx context.Context, u key.User) (key.User, error) {
 	return u, nil
 }
 
-// RemoveUser removes a user, and then its keys, which nobody can use without it; see key.Writer.
+// RemoveUser removes a user and its keys; see key.Writer. The keys go first: if this ends half way, none is left that would come to life with another user of the
+// name. A key made meanwhile is found by its own look after writing, or here.
 func (k *Keys) RemoveUser(ctx context.Context, id naming.UserID) error {
+	if _, err := k.User(ctx, id); err != nil {
+		return err
+	}
+	if err := k.removeKeys(ctx, id); err != nil {
+		return err
+	}
 	if err := k.remove(ctx, users, string(id)); err != nil {
 		return err
 	}
+	return k.removeKeys(ctx, id)
+}
+
+func (k *Keys) removeKeys(ctx context.Context, user naming.UserID) error {
 	var own []string
-	if err := k.Keys(ctx, id, func(a key.Key) bool { own = append(own, a.AccessKey); return true }); err != nil {
+	if err := k.Keys(ctx, user, func(a key.Key) bool { own = append(own, a.AccessKey); return true }); err != nil {
 		return err
 	}
 	for _, a := range own {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
@@ -224,6 +225,9 @@ func (m *Meta) attempt(ctx context.Context, ch *change, decide func(c *cell) (*m
 	return false, false, errs.E(op, errs.Busy, errs.Object, string(ch.name))
 }
 
+// settleMost bounds how long a change waits to learn its outcome, when nobody has told it.
+const settleMost = 20 * time.Second
+
 // tryChange applies a mutation to the cell as read, and finds out what became of it.
 func (m *Meta) tryChange(ctx context.Context, ch *change, c *cell, mut *mutation) (applied, known bool, err error) {
 	gen := max(c.generation()+1, mut.least)
@@ -247,14 +251,20 @@ func (m *Meta) tryChange(ctx context.Context, ch *change, c *cell, mut *mutation
 	if err == nil || !unknown(err) {
 		return applied, true, err
 	}
-	// A serial read finishes or fences the round in flight.
-	now, rerr := m.cell(context.WithoutCancel(ctx), ch.cellKey, m.s.serial)
+	// A serial read finishes or fences a round in flight, but a node that hangs may not have begun its round yet, and begin it when it wakes. So the generation is
+	// raised first: then the change was applied before, or never will be.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleMost)
+	defer cancel()
+	if ferr := m.fence(ctx, ch.cellKey); ferr != nil {
+		return false, false, err
+	}
+	now, rerr := m.cell(ctx, ch.cellKey, m.s.serial)
 	switch {
 	case rerr != nil:
 		return false, false, err
 	case now.remembers(ch.id) != nil:
 		return true, true, nil
-	case now.generation() == c.generation(), len(now.recent) < recentKept, now.remembersAny(recent[1:]):
+	case len(now.recent) < recentKept, now.remembersAny(recent[1:]):
 		return false, true, nil // nothing was pushed out since
 	}
 	return false, false, err

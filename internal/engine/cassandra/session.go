@@ -350,27 +350,43 @@ func (s *Session) serially(ctx context.Context, st statement, level gocql.Consis
 	return err == nil, err
 }
 
-// cas runs a lightweight transaction. When its outcome is unknown, settle is asked, by a serial read, whether it took
-// effect; it reports the outcome, or known false when even that cannot be told.
+// cas runs a lightweight transaction. When its outcome is unknown, settle is asked, by a serial read, whether it took effect. If not, it is run again: what is
+// under way somewhere still could take effect later, and a condition that holds no more is an answer only when it was tested. settle reports the outcome, or
+// known false when even that cannot be told; then the error is Ambiguous.
 func (s *Session) cas(ctx context.Context, st statement, level gocql.Consistency, args []any, settle func() (applied, known bool, err error)) (bool, error) {
-	q := s.query(st, args...)
-	if level != 0 {
-		q = q.SerialConsistency(level)
+	const op, tries = "cassandra.cas", 4
+	var lost error // of a try before, whose outcome is unknown
+	for n := range tries {
+		var applied bool
+		err := s.send(ctx, []step{{st, args}}, func(ctx context.Context) (err error) {
+			q := s.query(st, args...)
+			if level != 0 {
+				q = q.SerialConsistency(level)
+			}
+			applied, err = q.MapScanCASContext(ctx, map[string]any{})
+			return err
+		})
+		switch {
+		case err == nil && (applied || lost == nil):
+			return applied, nil
+		case err != nil && !unknown(err) && lost == nil:
+			return false, err
+		}
+		settled, known, serr := settle()
+		switch {
+		case serr != nil:
+			return false, errs.Wrap(op, errs.Ambiguous, errors.Join(err, lost, serr))
+		case !known:
+			return false, errs.Wrap(op, errs.Ambiguous, errors.Join(err, lost))
+		case settled:
+			return true, nil
+		case err == nil: // refused, and the tries before have not come to pass
+			return false, nil
+		}
+		lost = err
+		if err := pause(ctx, n); err != nil {
+			break
+		}
 	}
-	var applied bool
-	err := s.send(ctx, []step{{st, args}}, func(ctx context.Context) (err error) {
-		applied, err = q.MapScanCASContext(ctx, map[string]any{})
-		return err
-	})
-	if err == nil || !unknown(err) {
-		return applied, err
-	}
-	applied, known, serr := settle()
-	switch {
-	case serr != nil:
-		return false, errs.Wrap("cassandra.cas", errs.Ambiguous, errors.Join(err, serr))
-	case !known:
-		return false, errs.Wrap("cassandra.cas", errs.Ambiguous, err)
-	}
-	return applied, nil
+	return false, errs.Wrap(op, errs.Ambiguous, lost)
 }
