@@ -36,7 +36,7 @@ type Reader interface {
 // Writer changes accounts, users and keys. A keystore that is a file has none. A nil error means durable and visible
 // to every later call on any node. Update methods replace the record if its Revision is still the one given, else Conflict, and return it
 // with the new one; NotFound when it is gone, Exists when another account has the canonical id. Times are kept to the microsecond.
-// Empty and nil lists and maps are the same.
+// Empty and nil lists and maps are the same. Errors besides: Busy, Ambiguous (the change may or may not have happened), Closed.
 type Writer interface {
 	// CreateAccount fails with Exists when the id or the canonical id is taken.
 	CreateAccount(ctx context.Context, a Account) (Account, error)
