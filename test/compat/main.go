@@ -1,10 +1,11 @@
 // Command compat runs ceph/s3-tests against a Pithos that it starts, and counts by group.
 //
-//	go run ./test/compat -suite CHECKOUT [-core] [-group NAME] [-run TEXT] [-n 4]
+//	go run ./test/compat -suite CHECKOUT [-core] [-group NAME] [-run TEXT] [-n 4] [-cassandra]
 //
 // The suite is not part of this repository. s3-tests.txt, beside this file, lists the tests that apply, in groups; "core" groups need only
 // objects, buckets, versions, uploads, conditions and signatures. It makes a Python environment in .cache, a configuration with the users that
-// the suite expects, and prints a Markdown table and each failure with the first line of its cause. It exits with 1 if a test failed.
+// the suite expects, and prints a Markdown table and each failure with the first line of its cause. It exits with 1 if a test failed. With -cassandra the
+// server keeps buckets, metadata and bytes on the nodes that PITHOS_TEST_CASSANDRA names, in keyspaces of its own; test/cassandra/with starts some.
 package main
 
 import (
@@ -25,12 +26,13 @@ import (
 	"strings"
 	"time"
 
+	"pithos/test/nodes"
 	"pithos/test/service"
 )
 
 type flags struct {
 	suite, group, run, list string
-	core, keep              bool
+	core, keep, cassandra   bool
 	processes               int
 }
 
@@ -43,6 +45,7 @@ func main() {
 	flag.StringVar(&f.run, "run", "", "only tests whose name contains this")
 	flag.IntVar(&f.processes, "n", 4, "processes of pytest; 0 runs in one, in order")
 	flag.BoolVar(&f.keep, "keep", false, "keep the data directory, the server's log and pytest's output, and say where")
+	flag.BoolVar(&f.cassandra, "cassandra", false, "serve from the Cassandra nodes that PITHOS_TEST_CASSANDRA names")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	failed, err := run(ctx, f)
@@ -83,7 +86,7 @@ func run(ctx context.Context, f flags) (failed int, err error) {
 	} else {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	s, err := start(ctx, dir)
+	s, err := start(ctx, dir, f.cassandra)
 	if err != nil {
 		return 0, err
 	}
@@ -179,7 +182,7 @@ var users = []struct {
 	}},
 }
 
-func start(ctx context.Context, dir string) (*service.Service, error) {
+func start(ctx context.Context, dir string, cassandra bool) (*service.Service, error) {
 	binary, err := service.Build(ctx)
 	if err != nil {
 		return nil, err
@@ -196,6 +199,11 @@ func start(ctx context.Context, dir string) (*service.Service, error) {
 	}}
 	for _, each := range users {
 		o.Users = append(o.Users, each.user)
+	}
+	if cassandra {
+		if o.Config, err = nodes.Fresh(ctx, "compat"); err != nil {
+			return nil, err
+		}
 	}
 	return service.Start(ctx, o)
 }

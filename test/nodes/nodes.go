@@ -105,6 +105,18 @@ func (n Nodes) Config(prefix string) string {
 	return b.String()
 }
 
+// Fresh makes empty keyspaces of the prefix on the nodes that the environment names, and returns what Config says of them. Keyspaces that are there are emptied.
+func Fresh(ctx context.Context, prefix string) (string, error) {
+	n, ok := FromEnv()
+	if !ok {
+		return "", errors.New("PITHOS_TEST_CASSANDRA names no nodes; test/cassandra/with starts some")
+	}
+	if err := errors.Join(n.Install(ctx, prefix), n.Empty(ctx, prefix)); err != nil {
+		return "", err
+	}
+	return n.Config(prefix), nil
+}
+
 // Run runs a command of the script that steers nodes.
 func Run(ctx context.Context, args ...string) (string, error) {
 	root, err := service.Root()

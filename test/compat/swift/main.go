@@ -1,13 +1,14 @@
 // Command swift runs the functional tests of OpenStack Swift against a Pithos that it starts, and counts beside what Swift itself makes of them.
 //
-//	go run ./test/compat/swift [-run EXPRESSION] [-json] [-keep] [-n 2] [-v] [PART...]
+//	go run ./test/compat/swift [-run EXPRESSION] [-json] [-keep] [-n 2] [-v] [-cassandra] [PART...]
 //
 // A part is a file of the suite ("test_slo", "tests.py"), "s3api" or "s3api/test_bucket" (the suite's S3 tests), "s3" or "s3/test_mpu" (Swift's second
 // S3 suite, test/s3api), or "v3" or "v3/test_account" (with sign-in by Keystone v3). Without any, all run. Each part has a pytest of its own; -n parts run
 // beside each other, each against a server of its own, because the tests of a part share accounts. test/compat/swift/setup installs the suite.
 //
 // counts.txt has the counts of Swift itself, skips.txt the tests that Swift skips too, and failures.txt those that may fail here, with the reason. The program exits with 1 if a
-// test failed that is not listed, or was skipped that runs on Swift, or if no request reached the server.
+// test failed that is not listed, or was skipped that runs on Swift, or if no request reached the server. With -cassandra the
+// servers keep containers, metadata and bytes on the nodes that PITHOS_TEST_CASSANDRA names, each in keyspaces of its own; test/cassandra/with starts some.
 package main
 
 import (
@@ -21,16 +22,19 @@ import (
 	"os/signal"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"pithos/test/nodes"
 	"pithos/test/service"
 )
 
 type flags struct {
 	run           string
 	json, keep, v bool
+	cassandra     bool
 	workers       int
 }
 
@@ -41,6 +45,7 @@ func main() {
 	flag.BoolVar(&f.keep, "keep", false, "keep servers' logs and pytest's output, and say where")
 	flag.BoolVar(&f.v, "v", false, "print the whole of each failure")
 	flag.IntVar(&f.workers, "n", 2, "parts that run beside each other")
+	flag.BoolVar(&f.cassandra, "cassandra", false, "serve from the Cassandra nodes that PITHOS_TEST_CASSANDRA names")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	good, err := run(ctx, f, flag.Args())
@@ -137,11 +142,11 @@ func (s *suite) all(ctx context.Context, parts []part) []outcome {
 	outcomes := make([]outcome, len(parts))
 	next := make(chan int)
 	var workers sync.WaitGroup
-	for range max(1, s.f.workers) {
+	for worker := range max(1, s.f.workers) {
 		workers.Go(func() {
 			for i := range next {
 				began := time.Now()
-				outcomes[i] = s.one(ctx, parts[i])
+				outcomes[i] = s.one(ctx, parts[i], worker)
 				outcomes[i].part, outcomes[i].took = parts[i], time.Since(began)
 				fmt.Fprintf(os.Stderr, "%s: %d tests, %v\n", parts[i].name, len(outcomes[i].tests), outcomes[i].took.Round(time.Second))
 			}
@@ -155,13 +160,19 @@ func (s *suite) all(ctx context.Context, parts []part) []outcome {
 	return outcomes
 }
 
-// one runs a part against a server of its own.
-func (s *suite) one(ctx context.Context, p part) (o outcome) {
+// one runs a part against a server of its own. Of the parts of one worker only one runs at a time.
+func (s *suite) one(ctx context.Context, p part, worker int) (o outcome) {
 	dir := filepath.Join(s.dir, strings.ReplaceAll(p.name, "/", "-"))
 	if o.err = os.Mkdir(dir, 0o700); o.err != nil {
 		return o
 	}
-	server, err := service.Start(ctx, options(s.binary, filepath.Join(dir, "data")))
+	serving := options(s.binary, filepath.Join(dir, "data"))
+	if s.f.cassandra {
+		if serving.Config, o.err = nodes.Fresh(ctx, "swift"+strconv.Itoa(worker)); o.err != nil {
+			return o
+		}
+	}
+	server, err := service.Start(ctx, serving)
 	if err != nil {
 		o.err = err
 		return o
