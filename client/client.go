@@ -55,6 +55,14 @@ func IsDenied(err error) bool {
 // IsChanged reports whether err says that a condition failed: somebody else was there first.
 func IsChanged(err error) bool { return statusOf(err) == http.StatusPreconditionFailed }
 
+// IsConflict reports whether err says that what is there stands in the way: a container that is not empty, for one.
+func IsConflict(err error) bool { return statusOf(err) == http.StatusConflict }
+
+// IsFull reports whether err says that there is no room: a quota, or the service's disks.
+func IsFull(err error) bool {
+	return statusOf(err) == http.StatusRequestEntityTooLarge || statusOf(err) == http.StatusInsufficientStorage
+}
+
 func statusOf(err error) int {
 	var e *Error
 	if errors.As(err, &e) {

@@ -33,11 +33,15 @@ type Entry struct {
 	Hash        string `json:"x_object_hash"` // root hash
 	UUID        string `json:"x_object_uuid"`
 	Version     uint64 `json:"x_object_version"`
-	Modified    string `json:"last_modified"`
+	Modified    string `json:"last_modified"`              // as the service writes it; see Made
+	Stamp       string `json:"x_object_version_timestamp"` // when the version was made, seconds with a fraction, or a date
 	ModifiedBy  string `json:"x_object_modified_by"`
-	Sharing     string `json:"x_object_sharing"`
+	Sharing     string `json:"x_object_sharing"`    // "read=a,b; write=c"
+	SharedBy    string `json:"x_object_shared_by"`  // the folder that the sharing comes from, "account/container/folder"; Stat tells it
 	AllowedTo   string `json:"x_object_allowed_to"` // "read" or "write", of objects that others share
 	Public      string `json:"x_object_public"`     // URL of the public link
+
+	Meta map[string]string `json:"meta,omitempty"` // by name in lower case; Stat tells it, listings do not
 }
 
 // Folder reports whether the object stands for a folder.
@@ -47,6 +51,15 @@ func isFolder(contentType string) bool {
 	kind, _, _ := strings.Cut(contentType, ";")
 	kind = strings.TrimSpace(kind)
 	return kind == FolderType || kind == "application/folder"
+}
+
+// Made is when the version was made; zero when the service did not tell.
+func (e *Entry) Made() time.Time {
+	if s, err := strconv.ParseFloat(e.Stamp, 64); err == nil {
+		return time.UnixMicro(int64(s * 1e6)).UTC()
+	}
+	at, _ := http.ParseTime(e.Stamp) // zero when it is none
+	return at.UTC()
 }
 
 // FolderType is the content type of objects that stand for folders.
@@ -59,6 +72,7 @@ type ListOptions struct {
 	Delimiter string
 	At        time.Time // as it was before this moment; zero: now
 	Shared    bool      // what is shared alone
+	PageMax   int       // entries that one request asks for: 0 for as many as the service gives
 }
 
 // path is the escaped path of the container, or of an object in it.
@@ -94,6 +108,12 @@ func (k *Container) Create(ctx context.Context) error {
 // Delete removes the container, which must show no objects, with all the history in it.
 func (k *Container) Delete(ctx context.Context) error {
 	_, err := k.c.do(ctx, http.MethodDelete, k.path(""), nil)
+	return err
+}
+
+// Empty deletes all objects in the container; their versions stay.
+func (k *Container) Empty(ctx context.Context) error {
+	_, err := k.c.do(ctx, http.MethodDelete, k.path("")+treeQuery(true), nil)
 	return err
 }
 
@@ -133,6 +153,9 @@ func (k *Container) List(ctx context.Context, o ListOptions) iter.Seq2[*Entry, e
 		if o.Shared {
 			q.Set("shared", "")
 		}
+		if o.PageMax > 0 {
+			q.Set("limit", strconv.Itoa(o.PageMax))
+		}
 		for {
 			var page []Entry
 			if err := k.c.getJSON(ctx, k.path("")+"?"+q.Encode(), &page); err != nil {
@@ -155,7 +178,16 @@ func (k *Container) List(ctx context.Context, o ListOptions) iter.Seq2[*Entry, e
 
 // Stat is what HEAD tells of an object.
 func (k *Container) Stat(ctx context.Context, name string) (*Entry, error) {
-	h, err := k.c.do(ctx, http.MethodHead, k.path(name), nil)
+	return k.StatVersion(ctx, name, 0)
+}
+
+// StatVersion is what HEAD tells of a version of an object, 0 for the newest.
+func (k *Container) StatVersion(ctx context.Context, name string, version uint64) (*Entry, error) {
+	path := k.path(name)
+	if version != 0 {
+		path += "?version=" + strconv.FormatUint(version, 10)
+	}
+	h, err := k.c.do(ctx, http.MethodHead, path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -164,12 +196,36 @@ func (k *Container) Stat(ctx context.Context, name string) (*Entry, error) {
 
 func entryOf(name string, h http.Header) *Entry {
 	e := &Entry{
-		Name: name, ContentType: h.Get("Content-Type"), Hash: h.Get("X-Object-Hash"), UUID: h.Get("X-Object-Uuid"), ModifiedBy: h.Get("X-Object-Modified-By"),
-		Modified: h.Get("Last-Modified"), Sharing: h.Get("X-Object-Sharing"), AllowedTo: h.Get("X-Object-Allowed-To"), Public: h.Get("X-Object-Public"),
+		Name: name, ContentType: h.Get("Content-Type"), Hash: h.Get("X-Object-Hash"), UUID: h.Get("X-Object-Uuid"), ModifiedBy: decoded(h.Get("X-Object-Modified-By")),
+		Modified: h.Get("Last-Modified"), Stamp: h.Get("X-Object-Version-Timestamp"), Sharing: decoded(h.Get("X-Object-Sharing")), SharedBy: decoded(h.Get("X-Object-Shared-By")), AllowedTo: h.Get("X-Object-Allowed-To"), Public: h.Get("X-Object-Public"),
 	}
 	e.Bytes, _ = strconv.ParseInt(h.Get("Content-Length"), 10, 64) // absent is 0
 	e.Version, _ = strconv.ParseUint(h.Get("X-Object-Version"), 10, 64)
+	e.Meta = headersBehind("X-Object-Meta-", h)
 	return e
+}
+
+// headersBehind are the headers whose names begin with a prefix, decoded, by the rest of the name in lower case.
+func headersBehind(prefix string, h http.Header) map[string]string {
+	m := map[string]string{}
+	for name, values := range h {
+		if len(name) <= len(prefix) || !strings.EqualFold(name[:len(prefix)], prefix) || len(values) == 0 {
+			continue
+		}
+		m[strings.ToLower(decoded(name[len(prefix):]))] = decoded(values[0])
+	}
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+// decoded undoes the escapes of a header (Pithos+ 2.5); text that has none that are right stands for itself.
+func decoded(text string) string {
+	if plain, err := url.PathUnescape(text); err == nil {
+		return plain
+	}
+	return text
 }
 
 // Open reads an object; version 0 is the newest. The caller closes it.
@@ -216,6 +272,14 @@ func (k *Container) Copy(ctx context.Context, name string, to *Container, target
 // Move gives an object another place without moving data; with tree everything below it too.
 func (k *Container) Move(ctx context.Context, name string, to *Container, target string, tree bool) error {
 	return k.transfer(ctx, "MOVE", name, to, target, tree)
+}
+
+// CopyVersion copies a version of an object, which may be deleted by now, to another place without moving data.
+func (k *Container) CopyVersion(ctx context.Context, name string, version uint64, to *Container, target string) error {
+	_, err := k.c.do(ctx, "COPY", k.path(name), http.Header{
+		"Destination": {"/" + to.path(target)}, "Destination-Account": {url.PathEscape(to.c.account)}, "X-Source-Version": {strconv.FormatUint(version, 10)},
+	})
+	return err
 }
 
 func (k *Container) transfer(ctx context.Context, method, name string, to *Container, target string, tree bool) error {

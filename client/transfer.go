@@ -95,6 +95,19 @@ func (k *Container) Put(ctx context.Context, name string, src io.ReaderAt, size 
 	return u.report, fmt.Errorf("%s: blocks that were sent are missing again and again", name)
 }
 
+// HashOf is the root hash that size bytes of src have as an object of the container: that of Entry.Hash.
+func (k *Container) HashOf(ctx context.Context, src io.ReaderAt, size int64) (string, error) {
+	bs, err := k.BlockSize(ctx)
+	if err != nil {
+		return "", err
+	}
+	h, err := hashFile(ctx, src, size, bs)
+	if err != nil {
+		return "", err
+	}
+	return h.root()
+}
+
 // hashFile names the blocks of a file.
 func hashFile(ctx context.Context, src io.ReaderAt, size, blockSize int64) (*hashmap, error) {
 	h := &hashmap{BlockSize: blockSize, Bytes: size, Hashes: []string{}}
