@@ -2,22 +2,38 @@ package main
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"pithos/client"
 	"pithos/internal/config"
 	"pithos/internal/door/admin"
 	"pithos/internal/errs"
 )
 
-// Exit codes; the help of the root command lists them.
+// Exit codes; exitCodes tells people of them.
 const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
-	exitUnreachable = 3
+	exitNotFound    = 3
+	exitDenied      = 4
+	exitConflict    = 5
+	exitUnreachable = 6
+	exitFull        = 7
 )
+
+const exitCodes = `Exit codes:
+  0  done
+  1  it failed, a check found damage, or diff found differences
+  2  wrong use, or faults in the configuration
+  3  what was named is not there
+  4  not signed in, or not allowed
+  5  a conflict: it is there already, was changed meanwhile, or is not empty
+  6  the data directory or the service cannot be reached: in use, missing, of a newer format
+  7  no room: a quota or the disk is full`
 
 // failure is an error of a command that was used rightly. Other errors come from the parsing of arguments.
 type failure struct {
@@ -50,23 +66,45 @@ func action(fn func(cmd *cobra.Command, args []string) error) func(*cobra.Comman
 func codeOf(err error) int {
 	var problems config.Problems
 	var told *admin.Failure
+	var cut *url.Error
 	switch {
 	case errors.As(err, &problems):
 		return exitUsage
 	case errors.As(err, &told):
-		if told.Kind == errs.Invalid.String() {
-			return exitUsage
-		}
-		return exitFailed
+		return codeOfKind(told.Kind)
+	case client.IsNotFound(err):
+		return exitNotFound
+	case client.IsDenied(err):
+		return exitDenied
+	case client.IsConflict(err), client.IsChanged(err):
+		return exitConflict
+	case client.IsFull(err):
+		return exitFull
+	case errors.As(err, &cut):
+		return exitUnreachable
 	}
 	switch errs.KindOf(err) {
-	case errs.Invalid:
-		return exitUsage
-	case errs.Busy, errs.Closed, errs.Unsupported, errs.Corrupt:
+	case errs.Busy, errs.Closed, errs.Unsupported, errs.Corrupt: // of the data directory: its service or format
 		return exitUnreachable
-	default:
-		return exitFailed
 	}
+	return codeOfKind(errs.KindOf(err).String())
+}
+
+// codeOfKind is the exit code for what the project's own errors say.
+func codeOfKind(kind string) int {
+	switch kind {
+	case errs.Invalid.String():
+		return exitUsage
+	case errs.NotFound.String():
+		return exitNotFound
+	case errs.Denied.String(), errs.Unauthenticated.String():
+		return exitDenied
+	case errs.Exists.String(), errs.NotEmpty.String(), errs.Conflict.String(), errs.Precondition.String():
+		return exitConflict
+	case errs.Full.String(), errs.Quota.String():
+		return exitFull
+	}
+	return exitFailed
 }
 
 // explain gives the exit code and the text for people.

@@ -1,8 +1,7 @@
-// Command pithos is an object store: it serves S3 from one data directory, and
-// is the tool to run it with.
+// Command pithos is an object store: it serves S3, Swift and Pithos+, is the
+// tool to run it with, and works on objects of a service as on files.
 //
-// Exit codes: 0 done; 1 it failed, or fsck or scrub found damage; 2 wrong use or configuration; 3 the data directory or the
-// server cannot be reached (in use, not running, of a newer format).
+// The exit codes are in errors.go.
 package main
 
 import (
@@ -18,7 +17,7 @@ func main() {
 
 // run is the program with its surroundings as arguments. It returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	root := newRoot(&terminal{in: in, out: out, err: errOut})
+	root := newRoot(&terminal{in: in, out: out, err: errOut, bars: onTerminal(errOut)})
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)

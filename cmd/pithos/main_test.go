@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "exits": exits, "s3": request, "jsonenv": jsonEnv, "mode": mode, "flip": flip, "get": get, "sigterm": send(syscall.SIGTERM), "sigkill": send(syscall.SIGKILL), "nogrep": nogrep,
+			"ready": ready, "exits": exits, "s3": request, "jsonenv": jsonEnv, "mode": mode, "flip": flip, "get": get, "sigterm": send(syscall.SIGTERM), "sigkill": send(syscall.SIGKILL), "nogrep": nogrep, "moment": momentNow,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PITHOS_S3_LISTEN", "127.0.0.1:0")
@@ -150,6 +150,14 @@ func jsonEnv(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s has no text at %v", args[1], args[2:])
 	}
 	ts.Setenv(args[0], s)
+}
+
+// moment NAME: sets a variable to a time that is later than all that was done before and earlier than all that follows.
+func momentNow(ts *testscript.TestScript, _ bool, args []string) {
+	wait := func() { ts.Check(clock.Wait(context.Background(), 5*time.Millisecond)) }
+	wait()
+	ts.Setenv(args[0], clock.System{}.Now().UTC().Format(time.RFC3339Nano))
+	wait()
 }
 
 // mode OCTAL FILE...: wants the permissions of files.

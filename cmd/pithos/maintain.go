@@ -28,7 +28,7 @@ The server must be stopped. A large directory takes as long as reading it does; 
 Findings are damage (an invariant is broken), leaks (space that nothing gives back by
 itself) and notices (harmless; the server clears them by itself).
 
-Exit codes: 0 clean, 1 damage or leaks, 3 the check could not be done.`,
+Exit codes: 0 clean, 1 damage or leaks, 6 the check could not be done.`,
 		Example: "  pithos fsck\n  pithos fsck --data /srv/pithos --json",
 	}
 	t.addJSON(cmd)

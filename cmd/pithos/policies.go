@@ -56,14 +56,18 @@ func userPolicy(t *terminal) *cobra.Command {
 }
 
 func groupCommand(t *terminal) *cobra.Command {
-	return group("group", "Show and change what groups of users may do", `A group is a name that users carry (pithos user set --group). Policies attached to it apply to
-every user of the account that is in it.`,
-		policyCommands(t, attached{
+	return group("group", "Groups that objects are shared with, and policies of groups of users", `"list", "create", "add", "remove" and "delete" change the groups of your own account that objects
+are shared with, at the service that you are signed in to (pithos share PATH --read ACCOUNT:GROUP).
+
+"policy" is for administrators of the data directory: there a group is a name that users
+carry (pithos user set --group), and policies attached to it apply to every user of the
+account that is in it.`,
+		append(sharingGroups(t), policyCommands(t, attached{
 			"ACCOUNT GROUP", "group", 2,
 			func(args []string) string {
 				return "/v1/accounts/" + url.PathEscape(args[0]) + "/groups/" + url.PathEscape(args[1])
 			}, "acme readers",
-		}))
+		}))...)
 }
 
 func policyCommands(t *terminal, a attached) *cobra.Command {
@@ -112,7 +116,7 @@ func policyShow(t *terminal, a attached) *cobra.Command {
 			}
 			text, ok := all[args[a.args]]
 			if !ok {
-				return fmt.Errorf("there is no policy %s", printable(args[a.args]))
+				return &failure{exitNotFound, fmt.Errorf("there is no policy %s", printable(args[a.args]))}
 			}
 			fmt.Fprintf(t.out, "%s\n", text)
 			return nil

@@ -25,9 +25,10 @@ type terminal struct {
 	configFile string
 	data       string
 	json       bool
+	bars       bool // err is a terminal: progress is drawn on it
 }
 
-const rootHelp = `Pithos stores objects and serves them over the S3 API.
+const rootHelp = `Pithos stores objects and serves them over the S3, Swift and Pithos+ APIs.
 
 Without any configuration it keeps everything in ./pithos-data, listens on
 127.0.0.1:9000 and makes an administrator on its first start:
@@ -39,11 +40,7 @@ Users, keys and accounts are managed while the server runs or when it is stopped
   pithos user add alice
   pithos account quota alice --bytes 10GiB
 
-Exit codes:
-  0  done
-  1  it failed, or a check found damage
-  2  wrong use, or faults in the configuration
-  3  the data directory or the server cannot be reached`
+` + exitCodes
 
 func newRoot(t *terminal) *cobra.Command {
 	root := &cobra.Command{
@@ -58,12 +55,13 @@ func newRoot(t *terminal) *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVarP(&t.configFile, "config", "c", "", "YAML `file` with the configuration ($"+config.VariableConfig+")")
 	flags.StringVar(&t.data, "data", "", "data `directory` ($"+config.Variable("data")+"; default "+config.Default().Data+")")
+	flags.String("profile", "", "`name` of the service to work on, for the commands on objects ($"+variableProfile+"; see pithos profile)")
+	_ = root.RegisterFlagCompletionFunc("profile", completeProfiles) // never fails: the flag is there
 	root.AddCommand(
 		serveCommand(t), credentialsCommand(t), userCommand(t), keyCommand(t), groupCommand(t), accountCommand(t), usageCommand(t),
 		keyringCommand(t), fsckCommand(t), gcCommand(t), scrubCommand(t), schemaCommand(t), migrateCommand(t), devCommand(t), configCommand(t), versionCommand(t),
 	)
-	root.AddCommand(fileCommands(t)...)
-	root.AddCommand(pathCommands(t)...)
+	root.AddCommand(objectCommands(t)...)
 	root.SetCompletionCommandGroupID("")
 	return root
 }

@@ -130,6 +130,8 @@ var outsiders = []outsider{
 	{"github.com/prometheus/client_golang", []string{"internal/server", "internal/door"}},
 	{"github.com/minio/sio", []string{"internal/seal"}},
 	{"github.com/spf13/cobra", []string{"cmd"}},
+	{"github.com/schollz/progressbar/v3", []string{"cmd"}},
+	{"golang.org/x/term", []string{"cmd"}},
 	{"go.yaml.in/yaml/v3", []string{"internal/config", "internal/engine/filekeys"}},
 	{"google.golang.org/protobuf/encoding/protowire", []string{"internal/object", "internal/seal", "internal/store", "internal/engine"}},
 	{"github.com/google/go-cmp", nil},
