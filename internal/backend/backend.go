@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pithos/internal/access"
@@ -96,6 +97,7 @@ type Backend struct {
 	pieces  pieces
 	readers readers
 	signIns chan struct{} // places for passwords being checked
+	decoy   atomic.Pointer[string]
 
 	hints    hints
 	hashmaps remembered

@@ -20,6 +20,9 @@ const signInsAtOnce = 4
 func (b *Backend) SignIn(ctx context.Context, id naming.UserID, secret string) (key.User, access.Principal, error) {
 	const op = "backend.SignIn"
 	user, who, err := b.Principal(ctx, id)
+	if errs.Is(err, errs.Unauthenticated) {
+		_, _ = b.checkPassword(ctx, secret, "") // it takes the time that it takes for a user who is there
+	}
 	if err != nil {
 		return key.User{}, access.Principal{}, fail(op, err)
 	}
@@ -28,19 +31,38 @@ func (b *Backend) SignIn(ctx context.Context, id naming.UserID, secret string) (
 		return key.User{}, access.Principal{}, fail(op, err)
 	}
 	ok := who.AccessKey != ""
-	if !ok && user.PasswordHash != "" && len(secret) <= key.PasswordMax {
-		select {
-		case b.signIns <- struct{}{}:
-		case <-ctx.Done():
-			return key.User{}, access.Principal{}, fail(op, ctx.Err())
+	if !ok {
+		if ok, err = b.checkPassword(ctx, secret, user.PasswordHash); err != nil {
+			return key.User{}, access.Principal{}, fail(op, err)
 		}
-		ok = key.CheckPassword(secret, user.PasswordHash)
-		<-b.signIns
 	}
 	if !ok {
 		return key.User{}, access.Principal{}, errs.E(op, errs.Unauthenticated, errs.User, string(id))
 	}
 	return user, who, nil
+}
+
+// checkPassword compares a password with a hash. Without a hash it takes as long as with the one that was last looked at, and is false: the time of the
+// answer does not tell which users there are. The error is the context's.
+func (b *Backend) checkPassword(ctx context.Context, secret, hash string) (bool, error) {
+	if len(secret) > key.PasswordMax {
+		return false, nil
+	}
+	against := hash
+	if hash != "" {
+		b.decoy.Store(&hash)
+	} else if last := b.decoy.Load(); last != nil {
+		against = *last
+	} else {
+		return false, nil
+	}
+	select {
+	case b.signIns <- struct{}{}:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	defer func() { <-b.signIns }()
+	return key.CheckPassword(secret, against) && hash != "", nil
 }
 
 // keyWith is the live access key of the user that has the secret; "" when none has. A key with a policy of its own is left out: it may do

@@ -11,7 +11,11 @@ import (
 const (
 	OwnAccount      AccountID = ":service"  // the index of what is shared
 	SettingsAccount AccountID = ":accounts" // what clients set on accounts: a container for each
+	TokensAccount   AccountID = ":tokens"   // which tokens were ended early: a container for each user who did so
 )
+
+// Own are the accounts of the service itself.
+func Own() []AccountID { return []AccountID{OwnAccount, SettingsAccount, TokensAccount} }
 
 // ServicePrefix is the reseller prefix of the accounts that services keep for their users.
 const ServicePrefix = "SERVICE"

@@ -131,7 +131,7 @@ func (p *pass) run(ctx context.Context) error {
 			}
 		}
 	}
-	for _, own := range []naming.AccountID{naming.OwnAccount, naming.SettingsAccount} {
+	for _, own := range naming.Own() {
 		if err := p.containers(ctx, own); err != nil {
 			return err
 		}
