@@ -80,7 +80,7 @@ func badList(msg string) error {
 
 // Names reports whether the list names the principal: its account, itself, or, as Keystone's users are named, "project:user", where each side
 // may be "*", the id, or the name if both the principal and the container are in the default domain. A bare name of a role names the
-// users of the container's own account that have it.
+// users of the container's own account that have it. An account alone names its users, unless they signed in by Keystone, which has no such names.
 func (l List) Names(p Principal, owner naming.AccountID, domain string) bool {
 	if l == "" || p.Account == "" {
 		return false
@@ -98,7 +98,7 @@ func (l List) Names(p Principal, owner naming.AccountID, domain string) bool {
 		switch {
 		case pair && (account == "*" || p.isProject(account, byName)) && p.isUser(user, byName):
 			return true
-		case !pair && (p.isProject(name, byName) || p.Account == owner && slices.Contains(p.Roles, name)):
+		case !pair && (!p.Keystone && p.isProject(name, byName) || p.Account == owner && slices.Contains(p.Roles, name)):
 			return true
 		}
 	}

@@ -32,6 +32,8 @@ func TestListsAreCleaned(t *testing.T) {
 
 func TestListsGrant(t *testing.T) {
 	bob := access.Principal{Account: "bob", User: "bob:sue"}
+	keystone := bob
+	keystone.Keystone, keystone.Project = true, "bob"
 	from := func(host string) access.Principal { return access.Principal{Referrer: host} }
 	for _, c := range []struct {
 		name    string
@@ -42,6 +44,8 @@ func TestListsGrant(t *testing.T) {
 		want    bool
 	}{
 		{"account", bob, "bob", "", access.GetObject, true},
+		{"account, by Keystone", keystone, "bob", "", access.GetObject, false},
+		{"user, by Keystone", keystone, "bob:sue", "", access.GetObject, true},
 		{"user", bob, "bob:sue", "", access.ListBucket, true},
 		{"escaped user", bob, "bob%3Asue", "", access.ListBucket, true},
 		{"other user", bob, "bob:joe", "", access.GetObject, false},
