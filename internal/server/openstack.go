@@ -16,6 +16,7 @@ import (
 	"pithos/internal/door/pithos"
 	"pithos/internal/door/swift"
 	"pithos/internal/door/wire"
+	"pithos/internal/store/key"
 )
 
 // openstack makes the server of the OpenStack API, if it is to be served.
@@ -28,7 +29,11 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 	if err != nil {
 		return fmt.Errorf("the key of the OpenStack tokens: %w", err)
 	}
-	door := identity.New(b, identity.Options{Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("identity")})
+	pace := wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate}
+	door := identity.New(b, identity.Options{
+		Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("identity"),
+		Keys: s.stores.keys, Writer: s.keyWriter(), Region: cfg.S3.Region, Pace: pace,
+	})
 	objects := swift.New(b, swift.Options{
 		Who: door.Who, Version: s.o.Version, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("swift"),
 		Limits:  swift.Limits{ObjectBytes: cfg.Limits.PutSize},
@@ -39,11 +44,11 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 		Rates: swift.Rates{
 			Account: float64(cfg.OpenStack.Rates.Account), Container: float64(cfg.OpenStack.Rates.Container), Listing: float64(cfg.OpenStack.Rates.Listing),
 		},
-		Pace: wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
+		Pace: pace,
 	})
 	plus := pithos.New(b, pithos.Options{
 		Who: door.Who, SignIn: door.Issue, Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("pithos"),
-		Pace: wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
+		Pace: pace,
 	})
 	s.swiftIn = &gate{refuse: http.HandlerFunc(objects.Refuse), next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if pithos.Serves(r.URL.EscapedPath()) {
@@ -59,6 +64,14 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 	s.swift = s.httpServer(base, s.mender.restore(s.front.behind(s.swiftIn)), cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, http.DefaultMaxHeaderBytes)
 	s.swift.ConnContext = s.mender.connContext
 	return nil
+}
+
+// keyWriter makes and removes keys; nil where users stand in the configuration file.
+func (s *service) keyWriter() key.Writer {
+	if s.stores.writer == nil {
+		return nil // not an interface around nil
+	}
+	return s.stores.writer
 }
 
 // lookupCNAME finds what a host is an alias of, if aliases are to be followed.

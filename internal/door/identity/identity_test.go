@@ -30,7 +30,7 @@ func newWorld(t *testing.T) *world {
 	engine := memory.New(w.clock)
 	w.keys = engine.Keys()
 	w.b = backend.New(backend.Stores{Keys: w.keys, Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()}, backend.Options{Clock: w.clock})
-	w.door = identity.New(w.b, identity.Options{Key: bytes.Repeat([]byte{7}, identity.KeyBytes), Clock: w.clock})
+	w.door = identity.New(w.b, identity.Options{Key: bytes.Repeat([]byte{7}, identity.KeyBytes), Clock: w.clock, Keys: w.keys, Writer: w.keys})
 	if _, err := w.keys.CreateAccount(t.Context(), key.Account{ID: "test", Canonical: "canonical"}); err != nil {
 		t.Fatal(err)
 	}

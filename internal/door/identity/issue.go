@@ -14,6 +14,5 @@ func (d *Door) Issue(ctx context.Context, user, secret string) (token string, wh
 	if err != nil {
 		return "", key.User{}, err
 	}
-	t := ticket{user: found.ID, accessKey: p.AccessKey, expires: d.o.Clock.Now().Add(d.o.Life)}
-	return d.seal(t, found.PasswordHash), found, nil
+	return d.issue(found, p), found, nil
 }

@@ -118,6 +118,7 @@ type User struct {
 type Key struct {
 	AccessKey string        `json:"access_key"`
 	Secret    string        `json:"secret_key"`
+	Name      string        `json:"name,omitempty"` // that its user gave it; "": none
 	User      naming.UserID `json:"user"`
 	Created   time.Time     `json:"created"`
 	Expires   time.Time     `json:"expires,omitzero"` // zero: never
