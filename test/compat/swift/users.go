@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,16 @@ var users = []user{
 	{"test5", "tester5", "testing5", []string{"service"}},
 	{"resellers", "reseller", "reselling", []string{"admin", "reseller_admin"}},
 	{"test", "tester2", "testing2", []string{"admin"}}, // for S3 only: a second owner of the first account
+	{"test", "tester6", "testing6", []string{"reseller_admin"}},
+}
+
+// suiteUsers are the six of the suite's configuration. Its tests of Keystone know the last by name.
+func suiteUsers(v3 bool) []user {
+	list := slices.Clone(users[:6])
+	if v3 {
+		list[5] = users[7]
+	}
+	return list
 }
 
 func (u user) access() string { return u.account + "-" + u.name }
@@ -40,11 +51,22 @@ func options(binary, data string) service.Options {
 	for _, u := range users {
 		o.Users = append(o.Users, service.User{
 			Name: u.name, Account: u.account, Password: u.password, Roles: u.roles, Access: u.access(), Secret: u.secret(),
-			Canonical: owner(u.account), Display: owner(u.account),
+			Canonical: owner(u.account), Display: owner(u.account), More: more(u),
 		})
 	}
 	return o
 }
+
+// more puts the fourth user's account into a Keystone domain of its own.
+func more(u user) string {
+	if u.account == "test4" {
+		return "      domain: " + otherDomain + "\n"
+	}
+	return ""
+}
+
+// otherDomain is the Keystone domain of the fourth user.
+const otherDomain = "test-domain"
 
 // owner is the account's id in S3: s3api takes the first user's for it.
 func owner(account string) string {
@@ -63,7 +85,7 @@ func suiteConfig(s *service.Service, v3 bool) string {
 	} else {
 		fmt.Fprintf(&b, "auth_uri = %s/auth/v1.0\n", s.SwiftURL())
 	}
-	for i, u := range users[:6] {
+	for i, u := range suiteUsers(v3) {
 		n := ""
 		if i > 0 {
 			n = strconv.Itoa(i + 1)
@@ -75,7 +97,7 @@ func suiteConfig(s *service.Service, v3 bool) string {
 		if v3 {
 			domain := "Default"
 			if i == 3 {
-				domain = "test-domain"
+				domain = otherDomain
 			}
 			fmt.Fprintf(&b, "domain%s = %s\n", n, domain)
 		}
