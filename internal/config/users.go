@@ -23,7 +23,7 @@ func userFields() [][2]string {
 		{"domain", "Id of the account's Keystone domain: letters, digits, `-`, `_` and `.`. Default: `default`. Users of one account must not differ in it."},
 		{"project", "Name of the account as a Keystone project. Default: the account's name. Users of one account must not differ in it."},
 		{"password", "For sign-in with a password."},
-		{"access_key", "Access key for S3: 3 to 128 characters of A-Z, a-z, 0-9, `.`, `_`, `-`, `@`."},
+		{"access_key", "Access key for S3: 3 to 128 characters of A-Z, a-z, 0-9, `.`, `_`, `-`, `@`, `:`."},
 		{"secret_key", "Its secret: 8 to 256 printable ASCII characters without spaces."},
 		{"display_name", "Name shown as owner in listings; the first one of an account's users is the account's."},
 		{"canonical_id", "Canonical id of the account in access control lists. Default: 64 hexadecimal digits that follow from the account's name. Users of one account must not differ in it."},

@@ -14,6 +14,7 @@ import (
 	"pithos/internal/config"
 	"pithos/internal/door/identity"
 	"pithos/internal/door/pithos"
+	"pithos/internal/door/s3"
 	"pithos/internal/door/swift"
 	"pithos/internal/door/wire"
 	"pithos/internal/store/key"
@@ -51,6 +52,10 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 		Pace: pace,
 	})
 	s.swiftIn = &gate{refuse: http.HandlerFunc(objects.Refuse), next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s3.Signed(r) {
+			s.s3api.ServeHTTP(w, r)
+			return
+		}
 		if pithos.Serves(r.URL.EscapedPath()) {
 			plus.ServeHTTP(w, r)
 			return

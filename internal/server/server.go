@@ -105,6 +105,7 @@ type service struct {
 	front    *front
 	swift    *http.Server // nil: the OpenStack API is not served
 	swiftIn  *gate
+	s3api    *s3.Door // S3 as Swift speaks it, beside the OpenStack API
 	swiftAt  net.Listener
 	admin    *http.Server
 	failed   chan error // a listener that broke
@@ -226,14 +227,17 @@ func (s *service) prepare(ctx context.Context, s3Listener, adminListener net.Lis
 // servers makes both HTTP servers.
 func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks, token string) (serveTLS bool, err error) {
 	cfg := s.o.Config
-	door := s3.New(b, s3.Options{
+	o := s3.Options{
 		Region: cfg.S3.Region, Domains: cfg.S3.Domains, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("s3"), AccessLog: tasks.accessLog,
 		Places: s.front.places(), Addresses: limiter(cfg.Limits.Address, s.o.Clock), Users: limiter(cfg.Limits.User, s.o.Clock),
 		Limits: s3.Limits{HeaderBytes: int(cfg.Limits.HeaderBytes)},
 		Pace:   wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
 
 		KeysOverHTTP: cfg.Testing.SSEOverHTTP,
-	})
+	}
+	door := s3.New(b, o)
+	o.AsSwift = true
+	s.s3api = s3.New(b, o)
 	s.gate = &gate{next: door, refuse: http.HandlerFunc(door.Refuse)}
 	// The door refuses a large header in the words of its protocol; net/http's own bound lies behind it.
 	s.s3 = s.httpServer(base, s.mender.restore(s.front.behind(s.gate)), cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, 2*int(cfg.Limits.HeaderBytes))

@@ -49,6 +49,8 @@ type Options struct {
 	AccessLog AccessLog
 	// KeysOverHTTP takes clients' keys (SSE-C) over connections without TLS. Only for tests.
 	KeysOverHTTP bool
+	// AsSwift answers as Swift's s3api does where it and AWS differ; see asswift.go.
+	AsSwift bool
 }
 
 // Observation is what one request did, for metrics.

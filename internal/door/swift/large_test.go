@@ -182,6 +182,9 @@ func TestSymlinks(t *testing.T) {
 	w.do("GET", "c/copy?symlink=get", "").want(200).is("changed").has("X-Symlink-Target", "")
 	w.do("COPY", "c/link?symlink=get", "", "Destination", "c/other").want(201)
 	w.do("GET", "c/other?symlink=get", "").want(200).has("X-Symlink-Target", "seg/a")
+	w.do("COPY", "c/link?symlink=get", "", "Destination", "c/away", "X-Symlink-Target-Account", "AUTH_other").want(201)
+	w.do("GET", "c/away?symlink=get", "").want(200).has("X-Symlink-Target", "seg/a", "X-Symlink-Target-Account", "AUTH_other")
+	w.do("GET", "c/link?symlink=get", "").want(200).has("X-Symlink-Target-Account", "")
 	w.do("DELETE", "c/link", "").want(204)
 	w.do("GET", "seg/a", "").want(200)
 }

@@ -145,6 +145,9 @@ func (c *call) copyManifest(ctx context.Context, s *shown, to place, a backend.A
 
 // copyShown makes the target a copy of what a source shows, by reference.
 func (c *call) copyShown(ctx context.Context, s *shown, to place, a backend.Attributes) (*object.Version, error) {
+	if s.Kind == object.Link && c.has("X-Symlink-Target-Account") {
+		return c.relink(ctx, s, to, a)
+	}
 	part, partial, err := c.part(s)
 	if err != nil {
 		return nil, err

@@ -73,15 +73,11 @@ func (c *call) linkTarget() (*backend.Link, error) {
 		return nil, malformed.because(err)
 	}
 	l := &backend.Link{Container: cn, Name: on, ETag: strings.Trim(c.h("X-Symlink-Target-Etag"), `"`)}
+	if err := c.linkAccount(l); err != nil {
+		return nil, err
+	}
 	account := c.owner
-	if text := unescape(c.h("X-Symlink-Target-Account")); text != "" {
-		id, ok := strings.CutPrefix(text, reseller)
-		if strings.Contains(text, "/") {
-			return nil, refusal(http.StatusPreconditionFailed, "Account name cannot contain slashes")
-		}
-		if l.Account = naming.AccountID(id); !ok || id == "" {
-			return nil, c.denied()
-		}
+	if l.Account != "" {
 		account = l.Account
 	}
 	switch {
@@ -91,6 +87,43 @@ func (c *call) linkTarget() (*backend.Link, error) {
 		return nil, bad("Bad X-Symlink-Target-Etag format")
 	}
 	return l, nil
+}
+
+// linkAccount reads the header that names the account that a link leads to, if the request has it.
+func (c *call) linkAccount(l *backend.Link) error {
+	text := unescape(c.h("X-Symlink-Target-Account"))
+	if text == "" {
+		return nil
+	}
+	id, ok := strings.CutPrefix(text, reseller)
+	if strings.Contains(text, "/") {
+		return refusal(http.StatusPreconditionFailed, "Account name cannot contain slashes")
+	}
+	if l.Account = naming.AccountID(id); !ok || id == "" {
+		return c.denied()
+	}
+	return nil
+}
+
+// relink makes the target a link that leads where the source does, but in the account that the request names.
+func (c *call) relink(ctx context.Context, s *shown, to place, a backend.Attributes) (*object.Version, error) {
+	l, err := backend.ParseLink(s.Note)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.linkAccount(&l); err != nil {
+		return nil, err
+	}
+	if l.ETag != "" {
+		if err := c.pinLink(ctx, &l, &a, true); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.archiveCurrent(ctx, to.Target); err != nil {
+		return nil, err
+	}
+	a.Kind, a.Note = object.Link, l.Encode()
+	return c.door.b.Put(ctx, c.caller, backend.PutRequest{Container: to.Container, Name: to.Name, Attributes: a, Body: backend.Body{Reader: strings.NewReader("")}})
 }
 
 // pinLink finds the target of a static link, which must be what the link says, and takes its size and type over.

@@ -46,17 +46,17 @@ func CanonicalOf(id naming.AccountID) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// CheckAccessKey tests the form of an access key: 3..128 of A-Z, a-z, 0-9, '.', '_', '-', '@'. Others would be cut apart
-// in a signature's credential scope. Error: Invalid/Key, reason BadName.
+// CheckAccessKey tests the form of an access key: 3..128 of A-Z, a-z, 0-9, '.', '_', '-', '@', ':'. Others would be cut apart
+// in a signature's credential scope. Swift's users sign with keys of the form account:user. Error: Invalid/Key, reason BadName.
 func CheckAccessKey(s string) error {
 	ok := len(s) >= AccessKeyMin && len(s) <= AccessKeyMax
 	for i := 0; ok && i < len(s); i++ {
 		c := s[i]
-		ok = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("._-@", c) >= 0
+		ok = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("._-@:", c) >= 0
 	}
 	if !ok {
 		return errs.E("key.CheckAccessKey", errs.Invalid, errs.Key, "").
-			Because(errs.BadName, "an access key has 3 to 128 characters of A-Z, a-z, 0-9, '.', '_', '-' and '@'")
+			Because(errs.BadName, "an access key has 3 to 128 characters of A-Z, a-z, 0-9, '.', '_', '-', '@' and ':'")
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func suiteUsers(v3 bool) []user {
 	return list
 }
 
-func (u user) access() string { return u.account + "-" + u.name }
+func (u user) access() string { return u.account + ":" + u.name }
 func (u user) secret() string { return u.password + "-secret-key" }
 
 // storageDomain is the domain whose hosts name accounts and containers.
@@ -47,7 +47,7 @@ const storageDomain = "swift.example"
 
 // options are those of a server for the suite.
 func options(binary, data string) service.Options {
-	o := service.Options{Binary: binary, Data: data, OpenStack: "  domains: [" + storageDomain + "]\n"}
+	o := service.Options{Binary: binary, Data: data, OpenStack: "  domains: [" + storageDomain + "]\n  reap_delay: 1h\n"}
 	for _, u := range users {
 		o.Users = append(o.Users, service.User{
 			Name: u.name, Account: u.account, Password: u.password, Roles: u.roles, Access: u.access(), Secret: u.secret(),
@@ -102,9 +102,9 @@ func suiteConfig(s *service.Service, v3 bool) string {
 			fmt.Fprintf(&b, "domain%s = %s\n", n, domain)
 		}
 	}
-	fmt.Fprintf(&b, "s3_storage_url = %s/\ns3_region = us-east-1\n", s.URL())
+	fmt.Fprintf(&b, "s3_storage_url = %s/\ns3_region = us-east-1\n", s.SwiftURL())
 	var second strings.Builder
-	fmt.Fprintf(&second, "\n[s3api_test]\nendpoint = %s\nregion = us-east-1\ns3_acl_tests_enabled = True\n", s.URL())
+	fmt.Fprintf(&second, "\n[s3api_test]\nendpoint = %s\nregion = us-east-1\ns3_acl_tests_enabled = True\n", s.SwiftURL())
 	for i, u := range []user{users[0], users[6], users[2]} {
 		n := ""
 		if i > 0 {
