@@ -315,6 +315,7 @@ type PartSource struct {
 	Offset int64
 	Length int64
 	Key    *seal.Secret // the client's key, of a version that was encrypted with one
+	MD5    bool         // the part's ETag is the MD5 of its bytes, which are read for it if need be
 }
 
 // StoredPart is a part that was written.

@@ -141,7 +141,7 @@ func (b *Backend) copyPart(ctx context.Context, c Caller, container bucket.Conta
 		return object.Part{}, nil, err
 	}
 	w := b.newWriter(container.Account)
-	p, err := b.shareRange(ctx, w, o, off, n, r.Body.Checksums)
+	p, err := b.shareRange(ctx, w, o, off, n, r.From.MD5, r.Body.Checksums)
 	if err != nil {
 		w.giveUp(ctx)
 		return object.Part{}, nil, b.vanished(ctx, o, err)
@@ -164,8 +164,8 @@ func (b *Backend) vanished(ctx context.Context, o *Object, err error) error {
 // shareRange holds the blocks of a range and describes them as a part.
 //
 // S3's ETag of a part is the MD5 of its bytes. It is that here too when it is known, or when the bytes are read anyway, for a
-// checksum that the source lacks. Otherwise it is an MD5 over the block map, since a copy by reference touches no bytes.
-func (b *Backend) shareRange(ctx context.Context, w *writer, o *Object, off, n int64, algorithms []object.Algorithm) (meta.Part, error) {
+// checksum that the source lacks, or because plain demands it. Otherwise it is an MD5 over the block map, since a copy by reference touches no bytes.
+func (b *Backend) shareRange(ctx context.Context, w *writer, o *Object, off, n int64, plain bool, algorithms []object.Algorithm) (meta.Part, error) {
 	s := sharer{w: w, maps: mapBuilder{w: w}, entries: md5.New()}
 	err := o.each(ctx, off, n, func(part *Object, off, n int64) error { return s.shareOf(ctx, part, off, n) })
 	if err != nil {
@@ -181,14 +181,14 @@ func (b *Backend) shareRange(ctx context.Context, w *writer, o *Object, off, n i
 	}
 	if n == o.Size {
 		if !strings.Contains(o.ETag, "-") {
-			p.ETag = o.ETag
+			p.ETag, plain = o.ETag, false
 		}
-		if sums, ok := pick(o.Checksums, algorithms); ok {
+		if sums, ok := pick(o.Checksums, algorithms); ok && !plain {
 			p.Checksums = sums
 			return p, nil
 		}
 	}
-	if len(algorithms) == 0 {
+	if len(algorithms) == 0 && !plain {
 		return p, nil
 	}
 	d, err := o.digest(ctx, off, n, algorithms)

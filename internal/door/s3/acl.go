@@ -9,6 +9,7 @@ import (
 	"pithos/internal/access"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
+	"pithos/internal/store/key"
 )
 
 // An access control list as this door keeps it: no grant at all is the usual list, "the owner has full control", so that the many
@@ -127,6 +128,9 @@ func (c *call) headerGrants(ctx context.Context, grants []access.Grant, header s
 func (c *call) grantee(ctx context.Context, canonical string) (string, error) {
 	a, err := c.door.b.Canonical(ctx, canonical)
 	if errs.Is(err, errs.NotFound) {
+		if c.door.o.AsSwift && key.CheckCanonical(canonical) == nil {
+			return canonical, nil // Swift does not know who there is
+		}
 		return "", badArgument("CanonicalUser/ID", canonical, "Invalid id")
 	}
 	return a.Canonical, err
@@ -324,6 +328,9 @@ func (c *call) writeGrantee(ctx context.Context, x *document, g access.Grant, kn
 			return err
 		}
 		name = a.DisplayName
+		if name == "" && c.door.o.AsSwift {
+			name = g.Canonical
+		}
 	}
 	x.raw(begin + `CanonicalUser">`)
 	x.text("ID", g.Canonical)

@@ -1,8 +1,20 @@
 package s3
 
 import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"io"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
+	"time"
+
+	"pithos/internal/backend"
+	"pithos/internal/door/wire"
+	"pithos/internal/errs"
+	"pithos/internal/object"
 )
 
 // OpenStack Swift serves S3 beside its own API, at the same address: the middleware s3api. Requests signed for S3 that come to openstack.listen are
@@ -25,3 +37,172 @@ func Signed(r *http.Request) bool {
 	}
 	return false
 }
+
+// shownTime is how a time shows: Swift rounds up to the second.
+func (c *call) shownTime(t time.Time) time.Time {
+	if !c.door.o.AsSwift {
+		return t
+	}
+	return roundUp(t)
+}
+
+func roundUp(t time.Time) time.Time {
+	if whole := t.Truncate(time.Second); whole.Before(t) {
+		return whole.Add(time.Second)
+	}
+	return t
+}
+
+// swiftEntry writes what a listing shows of a version besides its name and id; an owner without id is left out.
+func (x *document) swiftEntry(e *object.Summary, o owner) {
+	x.time("LastModified", roundUp(e.Modified()))
+	x.etag(e.ETag)
+	x.int("Size", e.Size)
+	if o.id != "" {
+		x.owner("Owner", o)
+	}
+	x.text("StorageClass", classOf(e.StorageClass))
+}
+
+// checkSwiftCondition: of the conditions on writes Swift knows If-None-Match: * only. Errors: NotImplemented.
+func (c *call) checkSwiftCondition() error {
+	if !c.door.o.AsSwift {
+		return nil
+	}
+	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+		if c.has(name) && (name != "If-None-Match" || strings.TrimSpace(c.h(name)) != "*") {
+			return fail(NotImplemented, "Conditional writes other than If-None-Match: * are not served at this address.").with("Header", name)
+		}
+	}
+	return nil
+}
+
+// uploadFirst: Swift looks for the upload before it reads what is to become of it.
+func (c *call) uploadFirst(ctx context.Context) error {
+	if !c.door.o.AsSwift {
+		return nil
+	}
+	if _, _, _, err := c.door.b.Parts(ctx, c.caller, c.ref(), c.name, c.query.get("uploadId"), 0, 1); errs.Is(err, errs.NotFound) {
+		return err
+	}
+	return nil // whoever may complete, but not list, goes on
+}
+
+// ownedAlready tells whose the bucket is that the caller's account has already. In Swift a user owns it; so where the account's canonical id is a
+// user's, that one does.
+func (c *call) ownedAlready() error {
+	if strings.Contains(c.caller.Canonical, ":") && c.caller.Canonical != string(c.caller.User) {
+		return fail(BucketAlreadyExists, "")
+	}
+	return fail(BucketAlreadyOwnedByYou, "")
+}
+
+// escapeStray escapes the percent signs that escape nothing: Swift takes them for themselves.
+func escapeStray(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		b.WriteByte(s[i])
+		if s[i] == '%' && (i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2])) {
+			b.WriteString("25")
+		}
+	}
+	return b.String()
+}
+
+func isHex(ch byte) bool {
+	return ch >= '0' && ch <= '9' || ch >= 'a' && ch <= 'f' || ch >= 'A' && ch <= 'F'
+}
+
+// robotsTag is the key of X-Robots-Tag in the domain object.SwiftMeta, as the Swift door keeps it.
+const robotsTag = "x-robots-tag"
+
+// swiftAttributes reads Swift's own headers of a write. Errors: InvalidArgument.
+func (c *call) swiftAttributes(a *backend.Attributes) error {
+	if !c.door.o.AsSwift {
+		return nil
+	}
+	if tag := c.h("X-Robots-Tag"); tag != "" {
+		if a.Meta == nil {
+			a.Meta = map[object.Domain]map[string]string{}
+		}
+		a.Meta[object.SwiftMeta] = map[string]string{robotsTag: tag}
+	}
+	for _, h := range []struct {
+		name string
+		from int64
+	}{{"X-Delete-After", c.started.Unix()}, {"X-Delete-At", 0}} {
+		text := c.h(h.name)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		switch {
+		case err != nil:
+			return badArgument(h.name, text, "Non-integer "+h.name)
+		case min(n, expiryMax)+h.from <= c.started.Unix():
+			return badArgument(h.name, text, h.name+" in past")
+		}
+		a.Expires = time.Unix(min(min(n, expiryMax)+h.from, expiryMax), 0).UTC()
+		return nil
+	}
+	return nil
+}
+
+// expiryMax is the latest expiry: Swift's timestamps have ten digits.
+const expiryMax = 9999999999
+
+// announceable reports whether a header's name, though no token, can stand in an answer: it is printable.
+func announceable(name, value string) bool {
+	for i := range len(name) {
+		if name[i] <= ' ' || name[i] >= 0x7f || name[i] == ':' {
+			return false
+		}
+	}
+	return name != "" && validHeader("x", value)
+}
+
+// swiftRanges are the ranges of a read that asks for several, which Swift answers; AWS does not.
+func (c *call) swiftRanges(v *object.Version, sel selection) []wire.Range {
+	if !c.door.o.AsSwift || sel.partial || sel.part > 0 || !c.has("Range") || c.has("If-Range") {
+		return nil
+	}
+	ranges, err := wire.ParseRange(c.h("Range"), v.Size)
+	if err != nil {
+		return nil // told already
+	}
+	return ranges
+}
+
+// sendRanges answers with several ranges of an object.
+func (c *call) sendRanges(o *backend.Object, ranges []wire.Range) *reply {
+	b := wire.NewByteranges(ranges, c.out["Content-Type"][0], o.Size)
+	c.set("Content-Type", b.ContentType)
+	if c.r.Method == http.MethodHead {
+		c.set("Content-Length", strconv.FormatInt(b.Length, 10))
+		return empty(http.StatusPartialContent)
+	}
+	return &reply{status: http.StatusPartialContent, length: b.Length, stream: func(ctx context.Context, w io.Writer) error {
+		return b.Write(w, func(r wire.Range) error { return o.CopyTo(ctx, w, r.Start, r.Length) })
+	}}
+}
+
+// entityName finds the names of the entities that a document type declares.
+var entityName = regexp.MustCompile(`<!ENTITY\s+([A-Za-z_][\w.-]*)`) // never written
+
+// decodeSwiftXML reads a document as decodeXML does, but a document type may stand before it; the entities that it declares stand for nothing.
+func decodeSwiftXML(raw []byte, v any) error {
+	d := xml.NewDecoder(bytes.NewReader(raw))
+	d.Entity = map[string]string{}
+	declared := func(directive xml.Directive) {
+		for _, m := range entityName.FindAllSubmatch(directive, entitiesMax) {
+			d.Entity[string(m[1])] = ""
+		}
+	}
+	if err := xml.NewTokenDecoder(&boundedTokens{d: d, declared: declared}).Decode(v); err != nil {
+		return fail(MalformedXML, "").because(err)
+	}
+	return nil
+}
+
+// entitiesMax bounds the entities of one declaration.
+const entitiesMax = 64

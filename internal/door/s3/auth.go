@@ -39,7 +39,7 @@ func (d *Door) authenticate(ctx context.Context, c *call) error {
 	}
 	signed := sigv4.Request{
 		Method: r.Method, Target: r.RequestURI, Host: r.Host, Header: r.Header,
-		ContentLength: r.ContentLength, TransferEncoding: r.TransferEncoding, Bucket: c.vhost, Places: d.places(c),
+		ContentLength: r.ContentLength, TransferEncoding: r.TransferEncoding, Bucket: c.vhost, Places: d.places(c), StrictLife: d.o.AsSwift,
 	}
 	var who access.Principal
 	a, err := d.verifier.Verify(ctx, &signed, func(ctx context.Context, accessKey string) (string, error) {

@@ -69,6 +69,9 @@ func putBucketVersioning(ctx context.Context, c *call) (*reply, error) {
 	case "Suspended":
 		want = bucket.VersioningSuspended
 	case "":
+		if c.door.o.AsSwift {
+			return nil, fail(MalformedXML, "")
+		}
 		return nil, fail(IllegalVersioning, "The Versioning element must be specified")
 	default:
 		return nil, fail(MalformedXML, "")

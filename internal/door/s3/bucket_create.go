@@ -64,6 +64,9 @@ func createBucket(ctx context.Context, c *call) (*reply, error) {
 	if !created && !same {
 		return nil, fail(BucketAlreadyExists, "")
 	}
+	if !created && c.door.o.AsSwift {
+		return nil, c.ownedAlready()
+	}
 	c.set("Location", "/"+string(c.bucket))
 	return empty(http.StatusOK), nil
 }
@@ -96,7 +99,7 @@ func (c *call) readConfiguration(n *backend.NewContainer) error {
 		}
 	}
 	switch {
-	case doc.LocationConstraint == "":
+	case doc.LocationConstraint == "" && !c.door.o.AsSwift:
 		return nil
 	case doc.LocationConstraint != c.door.o.Region:
 		return fail(IllegalLocationConstraint, "The "+clip(doc.LocationConstraint)+

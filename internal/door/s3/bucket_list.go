@@ -50,7 +50,9 @@ func listBuckets(ctx context.Context, c *call) (*reply, error) {
 		x.open("Bucket")
 		x.text("Name", string(found[i].Bucket))
 		x.time("CreationDate", found[i].Created)
-		x.text("BucketRegion", found[i].Region)
+		if !c.door.o.AsSwift {
+			x.text("BucketRegion", found[i].Region)
+		}
 		x.close("Bucket")
 	}
 	x.close("Buckets")

@@ -11,6 +11,9 @@ import (
 
 // writeCondition reads the conditions under which a write may take effect.
 func (c *call) writeCondition() (object.Precondition, error) {
+	if err := c.checkSwiftCondition(); err != nil {
+		return object.Precondition{}, err
+	}
 	if !c.has("If-Match") && !c.has("If-None-Match") {
 		return object.Precondition{}, nil
 	}

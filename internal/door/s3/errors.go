@@ -29,6 +29,7 @@ const (
 	EntityTooLarge                code = "EntityTooLarge"
 	EntityTooSmall                code = "EntityTooSmall"
 	IllegalLocationConstraint     code = "IllegalLocationConstraintException"
+	UserKeyMustBeSpecified        code = "UserKeyMustBeSpecified"
 	IllegalVersioning             code = "IllegalVersioningConfigurationException"
 	IncompleteBody                code = "IncompleteBody"
 	InsufficientStorage           code = "InsufficientStorage"
@@ -166,6 +167,7 @@ var messages = map[code]string{
 	ContentSHA256Mismatch:         "The provided 'x-amz-content-sha256' header does not match what was computed.",
 	EntityTooLarge:                "Your proposed upload exceeds the maximum allowed object size.",
 	EntityTooSmall:                "Your proposed upload is smaller than the minimum allowed object size.",
+	UserKeyMustBeSpecified:        "The bucket POST must contain the specified field name. If it is specified, please check the order of the fields.",
 	IllegalLocationConstraint:     "The specified location constraint is incompatible with the region that the request was sent to.",
 	IllegalVersioning:             "The versioning configuration specified in the request is invalid.",
 	IncompleteBody:                "You did not provide the number of bytes specified by the Content-Length HTTP header.",

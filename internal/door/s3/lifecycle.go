@@ -370,6 +370,9 @@ func (c *call) setLifecycle(ctx context.Context, rules, shown []byte, status int
 // setExpiration tells when and by which rule a version is going to expire. A date of its own comes before the bucket's rules.
 func (c *call) setExpiration(container *bucket.Container, v *object.Version) error {
 	at, id := v.Expires, "delete-at"
+	if c.door.o.AsSwift {
+		id = "swift-object-expiration"
+	}
 	if raw := container.Config.Documents[lifecycle.Document]; len(raw) > 0 && v.Latest {
 		rules, err := lifecycle.Decode(raw)
 		if err != nil {

@@ -20,6 +20,8 @@ type listing struct {
 	limit             int
 	encode            func(string) string
 	encoded           bool
+	blankDelimiter    bool // the delimiter shows also when it is empty
+	asSwift           bool
 }
 
 // readListing reads the common parameters.
@@ -37,7 +39,7 @@ func (c *call) readListing() (l listing, err error) {
 		}
 	}
 	l.prefix, l.delimiter = c.query.get("prefix"), c.query.get("delimiter")
-	l.encoded = c.query.get("encoding-type") != ""
+	l.encoded, l.asSwift = c.query.get("encoding-type") != "", c.door.o.AsSwift
 	return l, nil
 }
 
@@ -62,7 +64,7 @@ func (l *listing) begin(c *call, root, prefix string, page *backend.Page) *docum
 // common writes the elements that all listings have.
 func (l *listing) common(x *document, page *backend.Page) {
 	x.int("MaxKeys", int64(l.limit))
-	if l.delimiter != "" {
+	if l.delimiter != "" || l.blankDelimiter {
 		x.text("Delimiter", l.encode(l.delimiter))
 	}
 	if l.encoded {
@@ -112,7 +114,7 @@ func listObjectsV2(ctx context.Context, c *call) (*reply, error) {
 		return nil, err
 	}
 	token, hasToken := c.query.lookup("continuation-token")
-	startAfter := c.query.get("start-after")
+	startAfter, hasStart := c.query.lookup("start-after")
 	after, err := decodeToken(token)
 	if err != nil {
 		return nil, err
@@ -139,7 +141,7 @@ func listObjectsV2(ctx context.Context, c *call) (*reply, error) {
 	if page.Truncated {
 		x.text("NextContinuationToken", encodeToken(page.NextAfter))
 	}
-	if startAfter != "" {
+	if startAfter != "" || l.asSwift && hasStart {
 		x.text("StartAfter", l.encode(startAfter))
 	}
 	x.int("KeyCount", int64(len(page.Entries)+len(page.Prefixes)))
@@ -157,13 +159,21 @@ func (c *call) contents(ctx context.Context, x *document, l *listing, page *back
 	for i := range page.Entries {
 		e := &page.Entries[i]
 		x.b = l.appendKey(append(x.b, "<Contents><Key>"...), string(e.Name))
-		x.b = appendEntry(append(x.b, "</Key>"...), e)
+		var o owner
 		if withOwner {
-			o, err := shown.get(ctx, e.Owner)
-			if err != nil {
+			var err error
+			if o, err = shown.get(ctx, e.Owner); err != nil {
 				return err
 			}
-			x.owner("Owner", o)
+		}
+		if l.asSwift {
+			x.b = append(x.b, "</Key>"...)
+			x.swiftEntry(e, o)
+		} else {
+			x.b = appendEntry(append(x.b, "</Key>"...), e)
+			if withOwner {
+				x.owner("Owner", o)
+			}
 		}
 		x.b = append(x.b, "</Contents>"...)
 	}
@@ -228,6 +238,9 @@ func listObjectVersions(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if l.asSwift {
+		_, l.blankDelimiter = c.query.lookup("delimiter")
+	}
 	marker, idMarker := c.query.get("key-marker"), c.query.get("version-id-marker")
 	r := backend.ListRequest{
 		Container: c.ref(), View: meta.View{Kind: meta.ViewAll}, Prefix: l.prefix, Delimiter: l.delimiter, After: marker, Limit: l.limit,
@@ -273,12 +286,16 @@ func (x *document) version(l *listing, e *object.Summary, o owner) {
 	x.b = append(x.b, "</Key>"...)
 	x.text("VersionId", versionName(e))
 	x.bool("IsLatest", e.Latest)
-	if e.Kind == object.DeleteMarker {
+	switch {
+	case e.Kind == object.DeleteMarker:
 		x.time("LastModified", e.Modified())
-	} else {
+		x.owner("Owner", o)
+	case l.asSwift:
+		x.swiftEntry(e, o)
+	default:
 		x.b = appendEntry(x.b, e)
+		x.owner("Owner", o)
 	}
-	x.owner("Owner", o)
 	x.close(root)
 }
 

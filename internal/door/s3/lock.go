@@ -115,6 +115,9 @@ func getObjectLockConfiguration(ctx context.Context, c *call) (*reply, error) {
 
 // putObjectLockConfiguration serves PutObjectLockConfiguration. A bucket that keeps versions gets object lock with it if it has none yet.
 func putObjectLockConfiguration(ctx context.Context, c *call) (*reply, error) {
+	if c.door.o.AsSwift {
+		return nil, fail(NotImplemented, "The requested resource is not implemented")
+	}
 	if _, err := c.door.b.Container(ctx, c.caller, c.ref(), c.row.action); err != nil {
 		return nil, err
 	}

@@ -137,6 +137,9 @@ func completeMultipartUpload(ctx context.Context, c *call) (*reply, error) {
 	if r.Customer, err = c.customerKey(sseCustomer); err != nil {
 		return nil, err
 	}
+	if err := c.uploadFirst(ctx); err != nil {
+		return nil, err
+	}
 	if r.Parts, err = c.completionParts(); err != nil {
 		return nil, err
 	}

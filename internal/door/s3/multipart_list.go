@@ -45,7 +45,6 @@ func listParts(ctx context.Context, c *call) (*reply, error) {
 	x := newDocument("ListPartsResult")
 	x.text("Bucket", string(c.bucket))
 	x.text("Key", encode(string(c.name)))
-	c.encodingElement(x)
 	x.text("UploadId", upload)
 	x.owner("Initiator", initiator)
 	x.owner("Owner", holder)
@@ -57,6 +56,7 @@ func listParts(ctx context.Context, c *call) (*reply, error) {
 	}
 	x.int("NextPartNumberMarker", int64(next))
 	x.int("MaxParts", int64(limit))
+	c.encodingElement(x)
 	x.bool("IsTruncated", more)
 	if u.Checksum != "" {
 		x.text("ChecksumAlgorithm", string(u.Checksum))
@@ -159,14 +159,16 @@ func listMultipartUploads(ctx context.Context, c *call) (*reply, error) {
 	x.text("Bucket", string(c.bucket))
 	x.text("KeyMarker", encode(keyMarker))
 	x.text("UploadIdMarker", idMarker)
-	if page.Truncated {
+	if page.Truncated || c.door.o.AsSwift {
 		x.text("NextKeyMarker", encode(page.NextName))
 		x.text("NextUploadIdMarker", page.NextID)
 	}
 	x.textIf("Delimiter", encode(delimiter))
-	x.text("Prefix", encode(prefix))
-	c.encodingElement(x)
+	if prefix != "" || !c.door.o.AsSwift {
+		x.text("Prefix", encode(prefix))
+	}
 	x.int("MaxUploads", int64(limit))
+	c.encodingElement(x)
 	x.bool("IsTruncated", page.Truncated)
 	known := c.newOwners()
 	for i := range page.Uploads {

@@ -120,6 +120,12 @@ func (c *call) copySource(ctx context.Context) (backend.Target, error) {
 			return t, bad("Version id cannot be the empty string")
 		}
 	}
+	if c.door.o.AsSwift {
+		if strings.Contains(path, "?") || strings.Contains(version, "&") {
+			return t, bad("Unsupported copy source parameter.")
+		}
+		path = escapeStray(path)
+	}
 	path, err := unescapePath(path)
 	if err != nil {
 		return t, bad("The copy source is not a valid URL-encoded name")
@@ -191,7 +197,7 @@ func uploadPartCopy(ctx context.Context, c *call) (*reply, error) {
 	}
 	p, src, err := c.door.b.PutPart(ctx, c.caller, backend.PartRequest{
 		Container: c.ref(), Name: c.name, Upload: c.query.get("uploadId"), Number: number, Customer: key,
-		From: &backend.PartSource{Source: source, If: sourceIf, Offset: off, Length: length, Key: sourceKey},
+		From: &backend.PartSource{Source: source, If: sourceIf, Offset: off, Length: length, Key: sourceKey, MD5: c.door.o.AsSwift},
 	})
 	if err != nil {
 		return nil, copyError(source, err)

@@ -109,6 +109,13 @@ func deleteObjects(ctx context.Context, c *call) (*reply, error) {
 	if _, err := c.door.b.Owner(ctx, c.ref()); err != nil {
 		return nil, err
 	}
+	if c.door.o.AsSwift {
+		for i := range doc.Objects {
+			if doc.Objects[i].Key == "" {
+				return nil, fail(UserKeyMustBeSpecified, "")
+			}
+		}
+	}
 	x := newDocument("DeleteResult")
 	for i := range doc.Objects {
 		o := &doc.Objects[i]

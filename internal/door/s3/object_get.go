@@ -42,7 +42,7 @@ func (c *call) read(ctx context.Context) (*reply, error) {
 	if err := c.unseal(ctx, o); err != nil {
 		return nil, err
 	}
-	c.describe(v, &o.Container)
+	c.describe(ctx, v, &o.Container)
 	if err := c.describeLock(ctx, o); err != nil {
 		return nil, err
 	}
@@ -55,6 +55,9 @@ func (c *call) read(ctx context.Context) (*reply, error) {
 	c.applyOverrides()
 	if err := c.describeSelection(v, sel); err != nil {
 		return nil, err
+	}
+	if ranges := c.swiftRanges(v, sel); len(ranges) > 1 {
+		return c.sendRanges(o, ranges), nil
 	}
 	status := http.StatusOK
 	if sel.partial {
@@ -198,10 +201,10 @@ func partOf(v *object.Version, text string) (selection, error) {
 }
 
 // describe sets the headers that tell a version.
-func (c *call) describe(v *object.Version, container *bucket.Container) {
+func (c *call) describe(ctx context.Context, v *object.Version, container *bucket.Container) {
 	h := c.out
 	h["Accept-Ranges"] = acceptRanges
-	c.set("Last-Modified", wire.FormatDate(v.Modified()))
+	c.set("Last-Modified", wire.FormatDate(c.shownTime(v.Modified())))
 	c.set("Etag", quote(v.ETag))
 	ct := v.ContentType
 	if ct == "" {
@@ -219,9 +222,16 @@ func (c *call) describe(v *object.Version, container *bucket.Container) {
 	}
 	c.setVersion(v, container.Config.Versioning != bucket.VersioningOff)
 	c.logged.size = v.Size
+	if c.door.o.AsSwift {
+		c.setIf("X-Robots-Tag", v.Meta[object.SwiftMeta][robotsTag])
+	}
 	missing := 0
 	for key, value := range v.Meta[object.UserMeta] {
 		if !validHeader(key, value) {
+			if c.door.o.AsSwift && announceable(key, value) {
+				wire.Announce(ctx, "x-amz-meta-"+key, value)
+				continue
+			}
 			missing++ // set through another door, and no HTTP header can carry it
 			continue
 		}

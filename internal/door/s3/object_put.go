@@ -79,6 +79,9 @@ func (c *call) attributes(ctx context.Context) (backend.Attributes, error) {
 		Expires:            c.h("Expires"),
 		WebsiteRedirect:    c.h("X-Amz-Website-Redirect-Location"),
 	}
+	if err := c.swiftAttributes(&a); err != nil {
+		return a, err
+	}
 	return a, checkRedirect(a.Headers.WebsiteRedirect)
 }
 

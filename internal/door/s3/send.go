@@ -111,6 +111,9 @@ func (c *call) finishHeaders(ctx context.Context, rep *reply) {
 	}
 	if _, ok := c.out["Content-Type"]; !ok {
 		c.out["Content-Type"] = nil // no sniffing
+		if c.door.o.AsSwift && rep.status != http.StatusNotModified {
+			c.set("Content-Type", "text/html; charset=UTF-8")
+		}
 	}
 }
 
@@ -191,9 +194,13 @@ func (c *call) errorDocument(f *fault) []byte {
 	case NoSuchKey:
 		x.textIf("Key", string(c.name))
 	}
-	x.text("Resource", c.resource())
+	if !c.door.o.AsSwift {
+		x.text("Resource", c.resource())
+	}
 	x.text("RequestId", c.id)
-	x.text("HostId", c.door.hostID)
+	if !c.door.o.AsSwift {
+		x.text("HostId", c.door.hostID)
+	}
 	x.close("Error")
 	return x.b
 }

@@ -166,6 +166,9 @@ func (c *call) xmlBody(v any) error {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return fail(MissingRequestBody, "")
 	}
+	if c.door.o.AsSwift {
+		return decodeSwiftXML(raw, v)
+	}
 	return decodeXML(raw, v)
 }
 
@@ -184,6 +187,8 @@ func decodeXML(raw []byte, v any) error {
 type boundedTokens struct {
 	d     *xml.Decoder
 	depth int
+	// declared takes document type declarations; nil: they are refused.
+	declared func(xml.Directive)
 }
 
 var errTooDeep = errors.New("document is nested too deeply")
@@ -206,6 +211,10 @@ func (b *boundedTokens) Token() (xml.Token, error) {
 		e.Name.Space = ""
 		return e, nil
 	case xml.Directive:
+		if b.declared != nil {
+			b.declared(e)
+			return e, nil
+		}
 		return nil, errors.New("document type declarations are not accepted")
 	}
 	return t, nil

@@ -180,10 +180,10 @@ func (c *call) copyShown(ctx context.Context, s *shown, to place, a backend.Attr
 	default:
 		b := newByteranges(s, ranges)
 		for i, one := range ranges {
-			r.Pieces = append(r.Pieces, backend.Piece{Data: []byte(b.heads[i])}, backend.Piece{Object: s.o, Offset: one.Start, Length: one.Length})
+			r.Pieces = append(r.Pieces, backend.Piece{Data: []byte(b.Heads[i])}, backend.Piece{Object: s.o, Offset: one.Start, Length: one.Length})
 		}
-		r.Pieces = append(r.Pieces, backend.Piece{Data: []byte(b.end)})
-		r.Attributes.ContentType = b.contentType
+		r.Pieces = append(r.Pieces, backend.Piece{Data: []byte(b.End)})
+		r.Attributes.ContentType = b.ContentType
 	}
 	var size int64
 	for _, p := range r.Pieces {

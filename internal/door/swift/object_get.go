@@ -2,8 +2,6 @@ package swift
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"io"
 	"net/http"
 	"strconv"
@@ -98,49 +96,17 @@ func (c *call) ranges(v *shown) ([]wire.Range, error) {
 	return ranges, nil
 }
 
-// byteranges is a body of several ranges, as multipart/byteranges.
-type byteranges struct {
-	contentType string
-	heads       []string // before each range
-	ranges      []wire.Range
-	end         string
-	length      int64
-}
-
-func newByteranges(s *shown, ranges []wire.Range) *byteranges {
-	var raw [16]byte
-	_, _ = rand.Read(raw[:]) // crypto/rand.Read never fails (Go 1.24)
-	boundary := hex.EncodeToString(raw[:])
-	b := &byteranges{contentType: "multipart/byteranges;boundary=" + boundary, ranges: ranges, end: "--" + boundary + "--"}
-	b.length = int64(len(b.end))
-	separator := ""
-	for _, r := range ranges {
-		head := separator + "--" + boundary + "\r\nContent-Type: " + typeOf(s.ContentType) + "\r\nContent-Range: " + r.ContentRange(s.Size) + "\r\n\r\n"
-		b.heads = append(b.heads, head)
-		b.length += int64(len(head)) + r.Length
-		separator = "\r\n"
-	}
-	b.end = separator + b.end
-	b.length += int64(len(separator))
-	return b
-}
-
 // sendRanges answers with several ranges.
 func (c *call) sendRanges(s *shown, ranges []wire.Range) *reply {
 	b := newByteranges(s, ranges)
-	c.set("Content-Type", b.contentType)
-	return &reply{status: http.StatusPartialContent, length: b.length, stream: func(ctx context.Context, w io.Writer) error {
-		for i, r := range b.ranges {
-			if _, err := io.WriteString(w, b.heads[i]); err != nil {
-				return err
-			}
-			if err := s.copyTo(ctx, w, r.Start, r.Length); err != nil {
-				return err
-			}
-		}
-		_, err := io.WriteString(w, b.end)
-		return err
+	c.set("Content-Type", b.ContentType)
+	return &reply{status: http.StatusPartialContent, length: b.Length, stream: func(ctx context.Context, w io.Writer) error {
+		return b.Write(w, func(r wire.Range) error { return s.copyTo(ctx, w, r.Start, r.Length) })
 	}}
+}
+
+func newByteranges(s *shown, ranges []wire.Range) *wire.Byteranges {
+	return wire.NewByteranges(ranges, typeOf(s.ContentType), s.Size)
 }
 
 // checkRead tests the conditions of a read in Swift's order. Times compare with Last-Modified, which is rounded up.

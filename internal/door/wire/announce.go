@@ -18,3 +18,11 @@ func AnnounceEmpty(ctx context.Context) {
 		announce("Content-Length: 0\r\n")
 	}
 }
+
+// Announce adds a header to the answer that comes next whose name net/http would leave out since it is no token. name and value must be free of control
+// characters, and the name of colons and spaces. Over HTTP/2 and TLS it does nothing.
+func Announce(ctx context.Context, name, value string) {
+	if announce, ok := ctx.Value(announceKey{}).(func(string)); ok {
+		announce(name + ": " + value + "\r\n")
+	}
+}

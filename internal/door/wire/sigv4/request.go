@@ -22,6 +22,8 @@ type Request struct {
 	// Places are hosts, with prefixes of paths, by which clients may know the service while proxies change both. A signature over one of them counts
 	// like one over Host and Target: it binds the request all the same.
 	Places []Place
+	// StrictLife refuses a presigned URL of negative life as malformed (AuthorizationQueryParametersError) in place of expired.
+	StrictLife bool
 }
 
 // Place is a host and the beginning of all its paths, without a slash at its end.

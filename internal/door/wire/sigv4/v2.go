@@ -62,7 +62,7 @@ func (v *Verifier) v2Query(ctx context.Context, r *Request, t *target, lookup Lo
 		return nil, refuse("sigv4.Verify", AccessDenied, "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters")
 	}
 	epoch, err := strconv.ParseInt(expires, 10, 64)
-	if err != nil {
+	if err != nil || r.StrictLife && epoch > maxEpoch {
 		return nil, refuse("sigv4.Verify", AccessDenied, "Invalid date (should be seconds since epoch): "+clip(expires))
 	}
 	if now := v.clock.Now(); epoch < now.Unix() {
@@ -223,3 +223,6 @@ func cutLast(s string, sep byte) (before, after string, found bool) {
 	}
 	return s[:i], s[i+1:], true
 }
+
+// maxEpoch is the last second that a strict reader of Version 2 takes for an expiry.
+const maxEpoch = 1<<31 - 1

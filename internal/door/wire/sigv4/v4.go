@@ -177,6 +177,9 @@ func (v *Verifier) v4Query(ctx context.Context, r *Request, t *target, lookup Lo
 	if err := c.check(v.region, at, credentialFault); err != nil {
 		return nil, err
 	}
+	if r.StrictLife && strings.HasPrefix(life, "-") {
+		return nil, queryFault("X-Amz-Expires must be non-negative")
+	}
 	if err := checkLife(at, life, v.clock.Now()); err != nil {
 		return nil, err
 	}
