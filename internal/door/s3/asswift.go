@@ -64,6 +64,13 @@ func (x *document) swiftEntry(e *object.Summary, o owner) {
 	x.text("StorageClass", classOf(e.StorageClass))
 }
 
+// plain writes an element with a text whose apostrophes stand for themselves.
+func (x *document) plain(name, value string) {
+	x.open(name)
+	x.raw(strings.ReplaceAll(string(appendEscaped(nil, value)), "&apos;", "'"))
+	x.close(name)
+}
+
 // checkSwiftCondition: of the conditions on writes Swift knows If-None-Match: * only. Errors: NotImplemented.
 func (c *call) checkSwiftCondition() error {
 	if !c.door.o.AsSwift {
@@ -206,3 +213,14 @@ func decodeSwiftXML(raw []byte, v any) error {
 
 // entitiesMax bounds the entities of one declaration.
 const entitiesMax = 64
+
+// withRanges lets a failed condition tell that ranges are served, as Swift does.
+func (c *call) withRanges(f *fault) *fault {
+	if c.door.o.AsSwift {
+		return f.carrying("Accept-Ranges", "bytes")
+	}
+	return f
+}
+
+// refusedBytes is how much of a refused body is read and dropped: a Swift client sends all of it before it reads the answer.
+const refusedBytes = 128 << 20

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/store/bucket"
 )
@@ -31,7 +32,8 @@ func listBuckets(ctx context.Context, c *call) (*reply, error) {
 	var found []bucket.Container
 	more := false
 	if !c.caller.Anonymous() {
-		if found, more, err = c.ownBuckets(ctx, after, prefix, limit); err != nil {
+		found, more, err = c.ownBuckets(ctx, after, prefix, limit)
+		if err != nil && !(c.door.o.AsSwift && errs.Is(err, errs.Denied)) { // in Swift everybody may ask for what is theirs: nothing
 			return nil, err
 		}
 	}
@@ -49,7 +51,7 @@ func listBuckets(ctx context.Context, c *call) (*reply, error) {
 	for i := range found {
 		x.open("Bucket")
 		x.text("Name", string(found[i].Bucket))
-		x.time("CreationDate", found[i].Created)
+		x.time("CreationDate", c.shownTime(found[i].Created))
 		if !c.door.o.AsSwift {
 			x.text("BucketRegion", found[i].Region)
 		}

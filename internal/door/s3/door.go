@@ -80,6 +80,9 @@ func New(b *backend.Backend, o Options) *Door {
 	l.HeaderBytes = orDefault(l.HeaderBytes, 32<<10)
 	l.XMLBytes = orDefault(l.XMLBytes, 4<<20)
 	l.MetaBytes = orDefault(l.MetaBytes, 2<<10)
+	if o.AsSwift {
+		l.DrainBytes = orDefault(l.DrainBytes, refusedBytes)
+	}
 	l.DrainBytes = orDefault(l.DrainBytes, 16<<20)
 	domains := make([]string, 0, len(o.Domains))
 	for _, d := range o.Domains {

@@ -66,7 +66,7 @@ func listParts(ctx context.Context, c *call) (*reply, error) {
 		p := &parts[i]
 		x.open("Part")
 		x.int("PartNumber", int64(p.Number))
-		x.time("LastModified", p.Modified)
+		x.time("LastModified", c.shownTime(p.Modified))
 		x.etag(p.ETag)
 		x.int("Size", p.Size)
 		x.checksums(p.Checksums)
@@ -159,9 +159,13 @@ func listMultipartUploads(ctx context.Context, c *call) (*reply, error) {
 	x.text("Bucket", string(c.bucket))
 	x.text("KeyMarker", encode(keyMarker))
 	x.text("UploadIdMarker", idMarker)
-	if page.Truncated || c.door.o.AsSwift {
+	switch {
+	case page.Truncated:
 		x.text("NextKeyMarker", encode(page.NextName))
 		x.text("NextUploadIdMarker", page.NextID)
+	case c.door.o.AsSwift:
+		x.text("NextKeyMarker", "")
+		x.text("NextUploadIdMarker", "")
 	}
 	x.textIf("Delimiter", encode(delimiter))
 	if prefix != "" || !c.door.o.AsSwift {

@@ -59,7 +59,7 @@ func copyObject(ctx context.Context, c *call) (*reply, error) {
 	c.told(ctx, v)
 	c.setSourceVersion(source, src)
 	x := newDocument("CopyObjectResult")
-	x.time("LastModified", v.Modified())
+	x.time("LastModified", c.shownTime(v.Modified()))
 	x.etag(v.ETag)
 	x.checksumsTyped(v.Checksums)
 	return x.reply(c, "CopyObjectResult"), nil
@@ -207,7 +207,7 @@ func uploadPartCopy(ctx context.Context, c *call) (*reply, error) {
 		return nil, err
 	}
 	x := newDocument("CopyPartResult")
-	x.time("LastModified", p.Modified)
+	x.time("LastModified", c.shownTime(p.Modified))
 	x.etag(p.ETag)
 	x.checksums(p.Checksums)
 	return x.reply(c, "CopyPartResult"), nil

@@ -131,9 +131,9 @@ func (c *call) checkRead(v *object.Version, container *bucket.Container) error {
 		if !v.Null || container.Config.Versioning != bucket.VersioningOff {
 			f = f.carrying("X-Amz-Version-Id", versionName(&v.Summary))
 		}
-		return f
+		return c.withRanges(f)
 	}
-	return fail(PreconditionFailed, "").because(err).with("Condition", failedCondition(&cond))
+	return c.withRanges(fail(PreconditionFailed, "").because(err).with("Condition", failedCondition(&cond)))
 }
 
 // failedCondition names the header that a failed read condition came from, as AWS does.

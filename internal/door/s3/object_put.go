@@ -133,7 +133,10 @@ func (c *call) userMeta() (map[object.Domain]map[string]string, error) {
 	total := 0
 	for name, values := range c.header {
 		if len(name) <= len(metaPrefix) || name[:len(metaPrefix)] != metaPrefix {
-			continue
+			// A name that is no token has no canonical form.
+			if !c.door.o.AsSwift || len(name) <= len(metaPrefix) || !strings.EqualFold(name[:len(metaPrefix)], metaPrefix) {
+				continue
+			}
 		}
 		key, value := strings.ToLower(name[len(metaPrefix):]), strings.Join(values, ",")
 		if meta == nil {

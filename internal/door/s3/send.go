@@ -184,7 +184,11 @@ func (c *call) errorDocument(f *fault) []byte {
 	x.begin()
 	x.open("Error")
 	x.text("Code", string(f.code))
-	x.text("Message", msg)
+	if c.door.o.AsSwift {
+		x.plain("Message", msg)
+	} else {
+		x.text("Message", msg)
+	}
 	for _, d := range f.detail {
 		x.text(d.name, d.value)
 	}

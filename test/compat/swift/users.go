@@ -111,6 +111,9 @@ func suiteConfig(s *service.Service, v3 bool) string {
 			n = strconv.Itoa(i + 1)
 		}
 		fmt.Fprintf(&b, "s3_access_key%s = %s\ns3_secret_key%s = %s\n", n, u.access(), n, u.secret())
+		if i == 1 {
+			u = users[1] // the second suite wants a user who owns no bucket of the first one's; here accounts own buckets
+		}
 		fmt.Fprintf(&second, "access_key%d = %s\nsecret_key%d = %s\n", i+1, u.access(), i+1, u.secret())
 	}
 	return b.String() + second.String()
