@@ -14,6 +14,7 @@ import (
 
 	"pithos/internal/door/admin"
 	"pithos/internal/door/identity"
+	"pithos/internal/wholefile"
 )
 
 // Files of the server in the data directory. All have mode 0600 and are replaced as a whole. The rest of the directory is the engine's.
@@ -67,47 +68,12 @@ func readJSON(path string, into any) error {
 	return nil
 }
 
-// writeFile puts text into a file of mode 0600 so that it is there whole or as it was before, also after a power loss.
-func writeFile(path string, text []byte) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".*.tmp") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
-		}
-	}()
-	if _, err = f.Write(text); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	if cerr := f.Close(); cerr != nil {
-		return cerr
-	}
-	return syncDir(dir)
-}
-
 func writeJSON(path string, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	return writeFile(path, append(text, '\n'))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return wholefile.Write(path, append(text, '\n'))
 }
 
 // TokenKeyFile holds the key that seals the tokens of the OpenStack API. Gateways that share users share it.
@@ -120,7 +86,7 @@ func tokenKey(data string) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		raw := make([]byte, identity.KeyBytes)
 		_, _ = rand.Read(raw) // crypto/rand.Read never fails (Go 1.24)
-		return raw, writeFile(path, []byte(hex.EncodeToString(raw)+"\n"))
+		return raw, wholefile.Write(path, []byte(hex.EncodeToString(raw)+"\n"))
 	}
 	if err != nil {
 		return nil, err
@@ -137,7 +103,7 @@ func newToken(data string) (string, error) {
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw) // crypto/rand.Read never fails (Go 1.24)
 	token := hex.EncodeToString(raw)
-	return token, writeFile(filepath.Join(data, admin.TokenFile), []byte(token+"\n"))
+	return token, wholefile.Write(filepath.Join(data, admin.TokenFile), []byte(token+"\n"))
 }
 
 // removeEndpoints is the end of an orderly stop.

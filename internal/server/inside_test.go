@@ -110,27 +110,6 @@ func TestDamagedCredentialsAreNotQuoted(t *testing.T) {
 	}
 }
 
-func TestWriteFileReplacesAsAWhole(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x")
-	for _, text := range []string{"long text", "short"} {
-		if err := writeFile(path, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(path)
-		info, statErr := os.Stat(path)
-		if err != nil || statErr != nil || string(got) != text || info.Mode().Perm() != 0o600 {
-			t.Errorf("%q %v %v", got, info.Mode(), errors.Join(err, statErr))
-		}
-	}
-	if err := writeFile(filepath.Join(path, "below a file"), nil); err == nil {
-		t.Error("written below a file")
-	}
-	left, err := filepath.Glob(path + "*.tmp")
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
-	}
-}
-
 func TestDrainLetsRunningRequestsFinishAndRefusesNew(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	g := &gate{next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
