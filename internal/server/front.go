@@ -46,9 +46,17 @@ func (s *service) proxied(l net.Listener) net.Listener {
 	return &proxied{Listener: l, front: s.front, now: s.o.Clock.Now}
 }
 
-// limiter makes the limiter of a share.
-func limiter(s config.Share, c clock.Clock) *wire.Limiter {
-	return wire.NewLimiter(wire.Share{Rate: float64(s.Rate), AtOnce: s.Requests, Bytes: s.Bandwidth}, c)
+// newShares makes the limiters of addresses and users. All doors hold them together.
+func newShares(l config.Limits, c clock.Clock) wire.Shares {
+	of := func(s config.Share) *wire.Limiter {
+		return wire.NewLimiter(wire.Share{Rate: float64(s.Rate), AtOnce: s.Requests, Bytes: s.Bandwidth}, c)
+	}
+	return wire.Shares{Addresses: of(l.Address), Users: of(l.User)}
+}
+
+// pace is what the bodies of requests must keep up with.
+func (s *service) pace() wire.Pace {
+	return wire.Pace{Idle: s.o.Config.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate}
 }
 
 // behind puts the front before a handler.

@@ -16,7 +16,6 @@ import (
 	"pithos/internal/door/pithos"
 	"pithos/internal/door/s3"
 	"pithos/internal/door/swift"
-	"pithos/internal/door/wire"
 	"pithos/internal/store/key"
 )
 
@@ -30,10 +29,9 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 	if err != nil {
 		return fmt.Errorf("the key of the OpenStack tokens: %w", err)
 	}
-	pace := wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate}
 	door := identity.New(b, identity.Options{
 		Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("identity"),
-		Keys: s.stores.keys, Writer: s.keyWriter(), Region: cfg.S3.Region, Pace: pace,
+		Keys: s.stores.keys, Writer: s.keyWriter(), Region: cfg.S3.Region, Pace: s.pace(),
 	})
 	objects := swift.New(b, swift.Options{
 		Who: door.Who, Version: s.o.Version, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("swift"),
@@ -45,12 +43,13 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 		Rates: swift.Rates{
 			Account: float64(cfg.OpenStack.Rates.Account), Container: float64(cfg.OpenStack.Rates.Container), Listing: float64(cfg.OpenStack.Rates.Listing),
 		},
-		Pace: pace,
+		Pace: s.pace(), Shares: s.shares,
 	})
 	plus := pithos.New(b, pithos.Options{
 		Who: door.Who, SignIn: door.Issue, Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("pithos"),
-		Pace: pace,
+		Pace: s.pace(), Shares: s.shares,
 	})
+	signIn := s.shares.Limit(door)
 	s.swiftIn = &gate{refuse: http.HandlerFunc(objects.Refuse), next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s3.Signed(r) {
 			s.s3api.ServeHTTP(w, r)
@@ -61,13 +60,12 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 			return
 		}
 		if identity.Serves(r.URL.Path) {
-			door.ServeHTTP(w, r)
+			signIn.ServeHTTP(w, r)
 			return
 		}
 		objects.ServeHTTP(w, r)
 	})}
-	s.swift = s.httpServer(base, s.mender.restore(s.front.behind(s.swiftIn)), cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, http.DefaultMaxHeaderBytes)
-	s.swift.ConnContext = s.mender.connContext
+	s.swift = s.publicServer(base, s.swiftIn)
 	return nil
 }
 

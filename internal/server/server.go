@@ -41,6 +41,7 @@ const (
 	adminConns     = 256
 	paceGrace      = 5 * time.Minute // of waiting for a body's bytes, after which its rate counts
 	paceRate       = 1 << 10         // bytes per second that it must then reach
+	streamsMax     = 128             // requests under way on one connection of HTTP/2
 )
 
 // Options say what to run. Config and Open must be set.
@@ -88,7 +89,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
-	s := &service{o: o, stores: st, metrics: newMetrics(o.Version), mender: newMender(), front: newFront(o.Config)}
+	s := &service{o: o, stores: st, metrics: newMetrics(o.Version), mender: newMender(), front: newFront(o.Config), shares: newShares(o.Config.Limits, o.Clock)}
 	return s.run(ctx)
 }
 
@@ -103,6 +104,7 @@ type service struct {
 	gate     *gate
 	mender   *mender
 	front    *front
+	shares   wire.Shares
 	swift    *http.Server // nil: the OpenStack API is not served
 	swiftIn  *gate
 	s3api    *s3.Door // S3 as Swift speaks it, beside the OpenStack API
@@ -158,6 +160,9 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	s.failed = make(chan error, 3)
 	s3Listener.(*limited).perAddress(cfg.Limits.Address.Connections, s.front.trusts)
+	if s.swiftAt != nil {
+		s.swiftAt.(*limited).perAddress(cfg.Limits.Address.Connections, s.front.trusts)
+	}
 	s3Conns, swiftConns := s.proxied(s3Listener), s.proxied(s.swiftAt)
 	if !serveTLS {
 		s3Conns = s.mender.listener(s3Conns) // what passes below TLS is encrypted
@@ -229,9 +234,9 @@ func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks
 	cfg := s.o.Config
 	o := s3.Options{
 		Region: cfg.S3.Region, Domains: cfg.S3.Domains, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("s3"), AccessLog: tasks.accessLog,
-		Places: s.front.places(), Addresses: limiter(cfg.Limits.Address, s.o.Clock), Users: limiter(cfg.Limits.User, s.o.Clock),
+		Places: s.front.places(), Shares: s.shares,
 		Limits: s3.Limits{HeaderBytes: int(cfg.Limits.HeaderBytes)},
-		Pace:   wire.Pace{Idle: cfg.Limits.BodyTimeout, Grace: paceGrace, RateMin: paceRate},
+		Pace:   s.pace(),
 
 		KeysOverHTTP: cfg.Testing.SSEOverHTTP,
 	}
@@ -239,9 +244,7 @@ func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks
 	o.AsSwift = true
 	s.s3api = s3.New(b, o)
 	s.gate = &gate{next: door, refuse: http.HandlerFunc(door.Refuse)}
-	// The door refuses a large header in the words of its protocol; net/http's own bound lies behind it.
-	s.s3 = s.httpServer(base, s.mender.restore(s.front.behind(s.gate)), cfg.Limits.HeaderTimeout, cfg.Limits.IdleTimeout, 2*int(cfg.Limits.HeaderBytes))
-	s.s3.ConnContext = s.mender.connContext
+	s.s3 = s.publicServer(base, s.gate)
 	if cfg.S3.TLS.Cert != "" {
 		cert, err := newCertificate(cfg.S3.TLS.Cert, cfg.S3.TLS.Key, s.o.Clock)
 		if err != nil {
@@ -250,13 +253,25 @@ func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks
 		s.s3.TLSConfig = tlsConfig(cert)
 	}
 	s.metrics.registry.MustRegister(newStoreCollector(s.stores.keys, s.stores.engine.Meta(), s.stores.engine.Blobs(), engineStats(s.stores.engine)), &taskCollector{tasks})
-	s.admin = s.httpServer(base, admin.New(s.adminOptions(tasks, token)), adminHeader, cfg.Limits.IdleTimeout, http.DefaultMaxHeaderBytes)
+	s.admin = s.httpServer(base, admin.New(s.adminOptions(tasks, token)), adminHeader)
 	return s.s3.TLSConfig != nil, nil
 }
 
-func (s *service) httpServer(base context.Context, h http.Handler, header, idle time.Duration, headerBytes int) *http.Server {
+// publicServer makes the HTTP server of doors that anybody may reach.
+func (s *service) publicServer(base context.Context, g *gate) *http.Server {
+	srv := s.httpServer(base, s.mender.restore(s.front.behind(g)), s.o.Config.Limits.HeaderTimeout)
+	srv.ConnContext = s.mender.connContext
+	return srv
+}
+
+// httpServer makes an HTTP server with the limits that all have.
+func (s *service) httpServer(base context.Context, h http.Handler, header time.Duration) *http.Server {
+	l := s.o.Config.Limits
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: header, IdleTimeout: idle, MaxHeaderBytes: headerBytes,
+		Handler: wire.Taken(h, s.o.Clock, l.BodyTimeout), ReadHeaderTimeout: header, IdleTimeout: l.IdleTimeout,
+		// The S3 door refuses a large header in the words of its protocol; net/http's own bound lies behind it.
+		MaxHeaderBytes: 2 * int(l.HeaderBytes),
+		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: streamsMax, SendPingTimeout: l.BodyTimeout, WriteByteTimeout: l.BodyTimeout},
 		BaseContext: func(net.Listener) context.Context { return base },
 		// net/http reports broken handshakes and aborted handlers here: a client's doing, told to those who look for it.
 		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),

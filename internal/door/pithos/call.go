@@ -60,6 +60,7 @@ type call struct {
 	door    *Door
 	r       *http.Request
 	w       wire.Sink
+	turn    wire.Turn
 	id      string
 	started time.Time
 

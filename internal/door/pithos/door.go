@@ -55,6 +55,7 @@ type Options struct {
 	Clock   clock.Clock  // clock.System
 	Log     *slog.Logger // discards
 	Pace    wire.Pace    // of bodies: 60 s idle, and 1 KiB/s after 5 minutes of waiting
+	Shares  wire.Shares  // of users, and of where requests come from
 	Observe func(wire.Observation)
 }
 
@@ -93,6 +94,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.body != nil {
 		c.body.Release()
 	}
+	c.turn.Leave()
 	d.finish(r.Context(), c, rep, err, sendErr)
 	if sendErr != nil {
 		panic(http.ErrAbortHandler)
@@ -101,6 +103,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // handle is the order of a request.
 func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
+	if retry, ok := d.o.Shares.EnterAddress(&c.turn, c.r); !ok {
+		return nil, slowDown(retry)
+	}
 	if err := c.parse(); err != nil {
 		return nil, err
 	}
@@ -124,11 +129,20 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 		if err := c.authenticate(ctx); err != nil {
 			return nil, err
 		}
+		if retry, ok := d.o.Shares.EnterUser(&c.turn, c.caller.User); !ok {
+			return nil, slowDown(retry)
+		}
+		c.turn.Meter(ctx, &c.w, nil)
 	}
 	if err := c.checkNames(); err != nil {
 		return nil, err
 	}
 	return c.row.handle(ctx, c)
+}
+
+// slowDown refuses who has no place within a share.
+func slowDown(retry time.Duration) *fault {
+	return refusal(http.StatusServiceUnavailable, "Too many requests. Please try again later.").carrying("Retry-After", wire.RetryAfter(retry))
 }
 
 // allowed lists the methods of a level for the Allow header.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -27,16 +26,19 @@ func (c *call) payload() backend.Body {
 	return backend.Body{Reader: (*bodyReader)(c), Size: size}
 }
 
+// paced reads the request's body at the client's pace and within the user's share.
+func (c *call) paced() *wire.Body {
+	if c.body == nil {
+		c.body = wire.NewBody(c.w.W, c.r, c.door.o.Clock, c.door.o.Pace)
+		c.turn.Meter(c.r.Context(), &c.w, c.body)
+	}
+	return c.body
+}
+
 type bodyReader call
 
 func (b *bodyReader) Read(p []byte) (int, error) {
-	if b.body == nil {
-		if b.r.Body == nil {
-			return 0, io.EOF
-		}
-		b.body = wire.NewBody(b.w.W, b.r, b.door.o.Clock, b.door.o.Pace)
-	}
-	return b.body.Read(p)
+	return (*call)(b).paced().Read(p)
 }
 
 // putObject writes an object: from a body, from a hashmap, or from another object (Pithos+ 8.1 to 8.3).

@@ -71,7 +71,9 @@ func (c *call) refuse(err error) *reply {
 	}
 	switch f.status {
 	case http.StatusServiceUnavailable:
-		c.set("Retry-After", "1")
+		if c.out["Retry-After"] == nil {
+			c.set("Retry-After", "1")
+		}
 	case http.StatusNotModified:
 		if tag != nil {
 			c.out["Etag"] = tag

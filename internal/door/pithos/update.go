@@ -10,7 +10,6 @@ import (
 
 	"pithos/internal/access"
 	"pithos/internal/backend"
-	"pithos/internal/door/wire"
 	"pithos/internal/object"
 )
 
@@ -194,8 +193,7 @@ const formMemory = 64 << 10
 
 // postForm takes a file from an HTML form (Pithos+ 8.4.3).
 func (c *call) postForm(ctx context.Context) (*reply, error) {
-	c.body = wire.NewBody(c.w.W, c.r, c.door.o.Clock, c.door.o.Pace) // a form comes at the pace of any other body
-	c.r.Body = io.NopCloser(c.body)
+	c.r.Body = io.NopCloser(c.paced()) // a form comes at the pace of any other body
 	parts, err := c.r.MultipartReader()
 	if err != nil {
 		return nil, bad("The form cannot be read")

@@ -3,12 +3,12 @@ package s3
 import (
 	"context"
 	"crypto/tls"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"pithos/internal/door/wire"
 	"pithos/internal/door/wire/sigv4"
 	"pithos/internal/naming"
 )
@@ -111,7 +111,7 @@ func (c *call) logLine(l *logLine, ob *Observation) string {
 	put(l.owner)
 	put(string(l.bucket))
 	put(c.started.UTC().Format("[02/Jan/2006:15:04:05 +0000]"))
-	put(remoteIP(c.r.RemoteAddr))
+	put(wire.RemoteIP(c.r.RemoteAddr))
 	put(c.caller.Canonical)
 	put(c.id)
 	put(l.operation)
@@ -171,13 +171,6 @@ func (c *call) logAuth() (version, kind string) {
 	case sigv4.Anonymous:
 	}
 	return "", ""
-}
-
-func remoteIP(addr string) string {
-	if host, _, err := net.SplitHostPort(addr); err == nil {
-		return host
-	}
-	return addr
 }
 
 // requestLine is the first line of the request, without signatures, tokens and keys.

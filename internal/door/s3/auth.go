@@ -117,7 +117,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	}
 	n, err := b.payload.body.Read(p)
 	b.received += int64(n)
-	if late := b.userPass.Bytes(b.r.Context(), n); late != nil && err == nil {
+	if late := b.turn.Bytes(b.r.Context(), n); late != nil && err == nil {
 		return n, late
 	}
 	if reason := errs.ReasonOf(err); reason == errs.SlowBody || reason == errs.IncompleteBody {

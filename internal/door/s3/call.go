@@ -46,7 +46,7 @@ type call struct {
 	logged   logged
 	location string // that the body of CreateBucket asks for
 
-	addressPass, userPass wire.Pass
+	turn wire.Turn
 
 	// out is the header of the answer. Keys are set directly, in canonical form. It is cleared when the handler fails.
 	out      http.Header

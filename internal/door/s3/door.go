@@ -35,16 +35,15 @@ type Limits struct {
 
 // Options are the door's settings; zero fields take the defaults named.
 type Options struct {
-	Region  string   // "us-east-1"
-	Domains []string // for virtual-host addresses: BUCKET.DOMAIN; path addresses always work
-	// Users and Addresses hold who signed, and where requests come from, to a share; nil: no limits.
-	Users, Addresses *wire.Limiter
-	Places           []sigv4.Place     // by which clients know the service, where proxies change hosts or paths
-	Clock            clock.Clock       // clock.System
-	Log              *slog.Logger      // discards
-	Limits           Limits            // see there
-	Pace             wire.Pace         // of bodies: 60 s idle, and 1 KiB/s after 5 minutes of waiting
-	Observe          func(Observation) // called once after each request; nil: nobody looks
+	Region  string            // "us-east-1"
+	Domains []string          // for virtual-host addresses: BUCKET.DOMAIN; path addresses always work
+	Shares  wire.Shares       // of who signed, and of where requests come from
+	Places  []sigv4.Place     // by which clients know the service, where proxies change hosts or paths
+	Clock   clock.Clock       // clock.System
+	Log     *slog.Logger      // discards
+	Limits  Limits            // see there
+	Pace    wire.Pace         // of bodies: 60 s idle, and 1 KiB/s after 5 minutes of waiting
+	Observe func(Observation) // called once after each request; nil: nobody looks
 	// AccessLog takes records of access to buckets; nil: buckets cannot be logged.
 	AccessLog AccessLog
 	// KeysOverHTTP takes clients' keys (SSE-C) over connections without TLS. Only for tests.
@@ -131,8 +130,7 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, handle handler) {
 	}
 	sendErr := c.send(r.Context(), rep)
 	c.payload.release()
-	c.addressPass.Leave()
-	c.userPass.Leave()
+	c.turn.Leave()
 	d.finish(r.Context(), c, rep, err, sendErr)
 	if sendErr != nil {
 		panic(http.ErrAbortHandler)
@@ -141,8 +139,8 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, handle handler) {
 
 // handle is the order of a request: parse, authenticate, route or refuse, serve.
 func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
-	if err := c.enter(&c.addressPass, d.o.Addresses, remoteIP(c.r.RemoteAddr)); err != nil {
-		return nil, err
+	if retry, ok := d.o.Shares.EnterAddress(&c.turn, c.r); !ok {
+		return nil, slowDown(retry)
 	}
 	if err := d.parse(c); err != nil {
 		return nil, err
@@ -166,22 +164,17 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 	return c.row.handle(ctx, c)
 }
 
-// enter takes a place within a limiter's share. Errors: SlowDown.
-func (c *call) enter(p *wire.Pass, l *wire.Limiter, name string) error {
-	pass, retry, ok := l.Enter(name)
-	if !ok {
-		return fail(SlowDown, "").carrying("Retry-After", itoa(int((retry+time.Second-1)/time.Second)))
+// enterUser takes a place within the share of who signed. Errors: SlowDown.
+func (c *call) enterUser() error {
+	if retry, ok := c.door.o.Shares.EnterUser(&c.turn, c.caller.User); !ok {
+		return slowDown(retry)
 	}
-	*p = pass
 	return nil
 }
 
-// enterUser holds who signed to a share. Nobody in particular has none but that of the address.
-func (c *call) enterUser() error {
-	if c.caller.User == "" {
-		return nil
-	}
-	return c.enter(&c.userPass, c.door.o.Users, string(c.caller.User))
+// slowDown refuses who has no place within a share.
+func slowDown(retry time.Duration) error {
+	return fail(SlowDown, "").carrying("Retry-After", wire.RetryAfter(retry))
 }
 
 // route finds the row of a parsed call and refuses what the row does not allow.

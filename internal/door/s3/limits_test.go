@@ -12,7 +12,7 @@ import (
 // Who asks too often is told to slow down, and when to come again; others are not.
 func TestShares(t *testing.T) {
 	c := clock.NewManual(time.Now())
-	w := newWorld(t, func(o *Options) { o.Users = wire.NewLimiter(wire.Share{Rate: 1}, c) })
+	w := newWorld(t, func(o *Options) { o.Shares.Users = wire.NewLimiter(wire.Share{Rate: 1}, c) })
 	for range 2 {
 		w.alice.do("GET", "/photos", nil).want(200)
 	}
@@ -26,7 +26,7 @@ func TestShares(t *testing.T) {
 // The share of an address is for everybody behind it, and is asked before a signature is checked.
 func TestSharesOfAddresses(t *testing.T) {
 	c := clock.NewManual(time.Now())
-	w := newWorld(t, func(o *Options) { o.Addresses = wire.NewLimiter(wire.Share{Rate: 1}, c) })
+	w := newWorld(t, func(o *Options) { o.Shares.Addresses = wire.NewLimiter(wire.Share{Rate: 1}, c) })
 	w.anon.do("GET", "/photos", nil).want(403)
 	w.anon.do("GET", "/photos", nil, "Authorization", "nonsense").want(400)
 	w.alice.do("GET", "/photos", nil).want(503, "SlowDown")
@@ -34,7 +34,7 @@ func TestSharesOfAddresses(t *testing.T) {
 
 // The bytes of a user are slowed down, both ways, and nothing is cut off.
 func TestShareOfBytes(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Users = wire.NewLimiter(wire.Share{Bytes: 200 << 10}, clock.System{}) })
+	w := newWorld(t, func(o *Options) { o.Shares.Users = wire.NewLimiter(wire.Share{Bytes: 200 << 10}, clock.System{}) })
 	began := time.Now()
 	w.alice.do("PUT", "/photos/a", make([]byte, 200<<10)).want(200)
 	if a := w.alice.do("GET", "/photos/a", nil).want(200); len(a.body) != 200<<10 {

@@ -41,8 +41,8 @@ func (s *sink) Write(p []byte) (int, error) {
 // be cut, except when nothing was written yet: then send answers with the error itself.
 func (c *call) send(ctx context.Context, rep *reply) error {
 	c.finishHeaders(ctx, rep)
-	if c.userPass != (wire.Pass{}) {
-		c.w.pass = func(n int) error { return c.userPass.Bytes(ctx, n) }
+	if c.turn.Metered() {
+		c.w.pass = func(n int) error { return c.turn.Bytes(ctx, n) }
 	}
 	if rep.stream == nil {
 		c.w.w.WriteHeader(rep.status)

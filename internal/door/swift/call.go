@@ -43,6 +43,7 @@ type call struct {
 	query     url.Values
 	rawNames  [2]string // container and object before their check
 
+	turn   wire.Turn
 	caller backend.Caller
 	// administers tells whether the caller administers an account.
 	administers func(naming.AccountID) bool

@@ -51,7 +51,8 @@ type Options struct {
 	Clock   clock.Clock  // clock.System
 	Log     *slog.Logger // discards
 	Limits  Limits
-	Pace    wire.Pace // of bodies: 60 s idle, and 1 KiB/s after 5 minutes of waiting
+	Pace    wire.Pace   // of bodies: 60 s idle, and 1 KiB/s after 5 minutes of waiting
+	Shares  wire.Shares // of users, and of where requests come from
 	// What the operator may switch; zero values are Swift's defaults.
 	Domains     []string                                               // hosts below them name accounts and containers
 	LookupCNAME func(ctx context.Context, host string) (string, error) // finds what a host is an alias of; nil: aliases are not followed
@@ -131,6 +132,7 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, handle handler) {
 	if c.body != nil {
 		c.body.Release()
 	}
+	c.turn.Leave()
 	d.finish(r.Context(), c, rep, err, sendErr)
 	if sendErr != nil {
 		panic(http.ErrAbortHandler)
@@ -139,6 +141,9 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, handle handler) {
 
 // handle is the order of a request.
 func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
+	if retry, ok := d.o.Shares.EnterAddress(&c.turn, c.r); !ok {
+		return nil, slowDown(retry)
+	}
 	if err := c.gatekeep(); err != nil {
 		return nil, err
 	}
@@ -157,6 +162,9 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 			err = c.authenticate(ctx)
 		}
 		if err != nil {
+			return nil, err
+		}
+		if err := c.enterUser(ctx); err != nil {
 			return nil, err
 		}
 		if err := c.checkPath(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"pithos/internal/clock"
+	"pithos/internal/door/wire"
 )
 
 // NameCheck refuses names that some client could not stand. The zero value refuses none.
@@ -75,6 +76,20 @@ const pacesMax = 100_000
 
 // statusRateLimited is Swift's word for too many requests.
 const statusRateLimited = 498
+
+// slowDown refuses who has no place within a share, in the words of Swift's ratelimit.
+func slowDown(retry time.Duration) *fault {
+	return refusal(statusRateLimited, "Slow down").carrying("Retry-After", wire.RetryAfter(retry))
+}
+
+// enterUser takes a place within the share of who asks. Error: 498.
+func (c *call) enterUser(ctx context.Context) error {
+	if retry, ok := c.door.o.Shares.EnterUser(&c.turn, c.caller.User); !ok {
+		return slowDown(retry)
+	}
+	c.turn.Meter(ctx, &c.w, nil)
+	return nil
+}
 
 // wait makes a request wait for its turn. Error: 498 when that would take too long.
 func (p *pace) wait(ctx context.Context, c *call, r Rates) error {

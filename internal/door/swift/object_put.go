@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"path"
@@ -112,13 +111,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		}
 		return n, err
 	}
-	if b.body == nil {
-		if b.r.Body == nil {
-			return 0, io.EOF
-		}
-		b.body = wire.NewBody(b.w.W, b.r, b.door.o.Clock, b.door.o.Pace)
-	}
-	n, err := b.body.Read(p)
+	n, err := (*call)(b).paced().Read(p)
 	if b.body.Count() > b.door.o.Limits.ObjectBytes {
 		return 0, tooLarge
 	}

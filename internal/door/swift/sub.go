@@ -79,6 +79,7 @@ func (c *call) adopt(s *call, rep *reply) *reply {
 func (c *call) paced() io.Reader {
 	if c.body == nil {
 		c.body = wire.NewBody(c.w.W, c.r, c.door.o.Clock, c.door.o.Pace)
+		c.turn.Meter(c.r.Context(), &c.w, c.body)
 	}
 	return c.body
 }

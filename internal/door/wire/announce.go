@@ -12,7 +12,7 @@ func WithAnnounce(ctx context.Context, announce func(lines string)) context.Cont
 }
 
 // AnnounceEmpty lets the answer that comes next, of status 204 or 304, tell that its length is 0, as Swift does and its clients expect. net/http takes the header
-// Content-Length off such answers (RFC 9110, 8.6). Over HTTP/2 and TLS it does nothing.
+// Content-Length off such answers (RFC 9110, 8.6). Over HTTP/2 it does nothing: there it would be an error (RFC 9113, 8.1.1).
 func AnnounceEmpty(ctx context.Context) {
 	if announce, ok := ctx.Value(announceKey{}).(func(string)); ok {
 		announce("Content-Length: 0\r\n")

@@ -15,10 +15,17 @@ type Sink struct {
 	Status int
 	N      int64 // bytes of the body
 	Begun  bool  // the status is out
+	// Within waits until n bytes more may go; nil: at once.
+	Within func(n int) error
 }
 
 // Write implements io.Writer.
 func (s *Sink) Write(p []byte) (int, error) {
+	if s.Within != nil {
+		if err := s.Within(len(p)); err != nil {
+			return 0, err
+		}
+	}
 	s.Begin()
 	n, err := s.W.Write(p)
 	s.N += int64(n)

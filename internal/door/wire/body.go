@@ -34,12 +34,14 @@ type Body struct {
 	n      int64
 	waited time.Duration
 	armed  bool // a deadline is set
+	stream bool // of HTTP/2: its deadline ends it, also when nobody reads
+	within func(n int) error
 	err    error
 }
 
 // NewBody wraps the body of r. The first Read makes net/http send "100 Continue" to a client that waits for it.
 func NewBody(w http.ResponseWriter, r *http.Request, c clock.Clock, p Pace) *Body {
-	b := &Body{src: r.Body, clock: c, pace: p}
+	b := &Body{src: r.Body, clock: c, pace: p, stream: r.ProtoMajor >= 2}
 	if b.src == nil {
 		b.src = http.NoBody
 	}
@@ -48,6 +50,9 @@ func NewBody(w http.ResponseWriter, r *http.Request, c clock.Clock, p Pace) *Bod
 	}
 	return b
 }
+
+// Within makes each Read wait for wait(n), after n bytes came: for a share of them. The client's time does not run meanwhile.
+func (b *Body) Within(wait func(n int) error) { b.within = wait }
 
 // Count is the number of bytes read so far.
 func (b *Body) Count() int64 { return b.n }
@@ -63,8 +68,15 @@ func (b *Body) Read(p []byte) (int, error) {
 	if b.armed {
 		b.waited += b.clock.Now().Sub(begin)
 	}
-	if err != nil {
+	if err != nil || b.stream {
 		b.disarm()
+	}
+	if b.within != nil && n > 0 {
+		if late := b.within(n); late != nil && err == nil {
+			err = late
+		}
+	}
+	if err != nil {
 		b.err = bodyError(err)
 	}
 	return n, b.err
