@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pithos/client"
+	"pithos/internal/wholefile"
 )
 
 // Environment variables of the commands that work on objects.
@@ -85,11 +86,7 @@ func (all *profiles) save() error {
 	if err := os.MkdirAll(filepath.Dir(all.file), 0o700); err != nil {
 		return err
 	}
-	next := all.file + ".new"
-	if err := os.WriteFile(next, append(raw, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(next, all.file)
+	return wholefile.Write(all.file, append(raw, '\n'))
 }
 
 // chosen is the name of the profile that a command is to use: of --profile, else of the environment, else the default.

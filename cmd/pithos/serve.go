@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,7 +27,7 @@ then from the flags below; later ones win. docs/configuration.md lists them all.
 
 On SIGTERM new requests are refused and running ones get 30 seconds to finish
 (--limits-drain-timeout); a second signal ends the process at once. Nothing that
-was answered is lost either way.`
+was answered is lost either way. On SIGHUP certificates are read from their files again.`
 
 const serveExamples = `  pithos serve
   pithos serve --data /srv/pithos --s3-listen :9000 --s3-domains s3.example.org
@@ -48,9 +49,11 @@ func serveCommand(t *terminal) *cobra.Command {
 			<-ctx.Done()
 			release()
 		}()
+		again, stopHearing := hangups(ctx)
+		defer stopHearing()
 		log := server.NewLog(t.err, cfg.Log)
 		return server.Run(ctx, server.Options{
-			Config: cfg, Version: version(), Log: log, Started: t.banner,
+			Config: cfg, Version: version(), Log: log, Started: t.banner, Again: again,
 			Open: server.OpenEmbedded(func(err error) {
 				fmt.Fprintln(t.err, "pithos: the data directory cannot be written any more:", err)
 				os.Exit(exitFailed)
@@ -58,6 +61,27 @@ func serveCommand(t *terminal) *cobra.Command {
 		})
 	})
 	return cmd
+}
+
+// hangups tells of each SIGHUP until ctx ends.
+func hangups(ctx context.Context) (again <-chan struct{}, stop func()) {
+	signals, told := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		for {
+			select {
+			case <-signals:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case told <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return told, func() { signal.Stop(signals) }
 }
 
 // addSettings adds a flag for each setting but "data", which all commands have, and returns how to read those that were given.

@@ -25,6 +25,7 @@ type Config struct {
 	Proxies    Proxies
 	OpenStack  OpenStack
 	Admin      Admin
+	ACME       ACME
 	Keystore   Keystore
 	Buckets    Store
 	Meta       Store
@@ -65,15 +66,57 @@ const (
 	Off = "off"
 )
 
-// TLS names the certificate of a listener; both fields or none are set.
+// TLS says how a listener speaks TLS.
 type TLS struct {
-	Cert string
-	Key  string
+	Cert         string // both or none are set
+	Key          string
+	Certificates []Pair // further ones
+	ACME         bool   // certificates for ACME.Domains too
+	MinVersion   string // TLS12 or TLS13
+	ClientCA     string // file with the certificates that clients' certificates are checked against
+	ClientAuth   string // NoClientAuth, Request or Require
+}
+
+// Pair names the files of a certificate chain and its private key.
+type Pair struct{ Cert, Key string }
+
+// Versions of TLS that can be the oldest.
+const (
+	TLS12 = "1.2"
+	TLS13 = "1.3"
+)
+
+// What is asked of clients' certificates.
+const (
+	NoClientAuth = "none"
+	Request      = "request" // one that is shown must be good
+	Require      = "require"
+)
+
+// On reports whether the listener speaks TLS.
+func (t *TLS) On() bool { return len(t.Pairs()) > 0 || t.ACME }
+
+// Pairs are all certificates that are files, the default one first.
+func (t *TLS) Pairs() []Pair {
+	if t.Cert == "" {
+		return t.Certificates
+	}
+	return append([]Pair{{t.Cert, t.Key}}, t.Certificates...)
+}
+
+// ACME says where certificates come from that the server gets by itself (RFC 8555).
+type ACME struct {
+	Directory  string   // URL
+	Email      string   // "": none
+	Domains    []string // that certificates are got for
+	HTTPListen string   // where http-01 is answered; Off: only tls-alpn-01 is
+	CA         string   // file with the certificates that the directory's is checked against; "": the system's
 }
 
 // OpenStack is the listener of the OpenStack doors: identity and Swift.
 type OpenStack struct {
 	Listen string // Off: not served
+	TLS    TLS
 
 	Domains     []string // hosts below them name accounts and containers
 	FollowCNAME bool     // hosts that are aliases of such hosts too
@@ -298,11 +341,12 @@ const (
 func Default() *Config {
 	return &Config{
 		Data:    "./pithos-data",
-		S3:      S3{Listen: "127.0.0.1:9000", Region: "us-east-1", LogInterval: 5 * time.Minute},
+		S3:      S3{Listen: "127.0.0.1:9000", Region: "us-east-1", LogInterval: 5 * time.Minute, TLS: TLS{MinVersion: TLS12, ClientAuth: NoClientAuth}},
 		Proxies: Proxies{Protocol: Off},
 		Admin:   Admin{Listen: "127.0.0.1:9090"},
 
-		OpenStack: OpenStack{Listen: "127.0.0.1:8080"},
+		OpenStack: OpenStack{Listen: "127.0.0.1:8080", TLS: TLS{MinVersion: TLS12, ClientAuth: NoClientAuth}},
+		ACME:      ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", HTTPListen: Off},
 		Keystore:  Keystore{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_keys"}},
 		Buckets:   Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_buckets"}},
 		Meta:      Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_meta"}},

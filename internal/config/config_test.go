@@ -53,7 +53,7 @@ func TestLaterSourcesOverride(t *testing.T) {
 	}
 	want := config.Default()
 	want.Data = "/from/file"
-	want.S3 = config.S3{Listen: "127.0.0.1:1003", Region: "env", Domains: []string{"a.example", "b.example"}, LogInterval: want.S3.LogInterval}
+	want.S3 = config.S3{Listen: "127.0.0.1:1003", Region: "env", Domains: []string{"a.example", "b.example"}, LogInterval: want.S3.LogInterval, TLS: want.S3.TLS}
 	want.Log.Level = slog.LevelWarn
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)
@@ -64,8 +64,12 @@ func TestEverySettingCanBeSetFromEverySource(t *testing.T) {
 	for _, s := range config.Settings() {
 		value := s.Default
 		switch s.Key {
-		case "s3.tls.cert", "s3.tls.key":
+		case "s3.tls.cert", "s3.tls.key", "openstack.tls.cert", "openstack.tls.key", "s3.tls.client_ca", "openstack.tls.client_ca", "acme.domains":
 			continue // only together; see TestTLS
+		case "acme.ca":
+			value = write(t, "")
+		case "acme.email":
+			value = "operator@example.org"
 		case "openstack.disable_file":
 			value = "/run/disabled"
 		case "openstack.forbidden_characters":
@@ -78,7 +82,7 @@ func TestEverySettingCanBeSetFromEverySource(t *testing.T) {
 			value = "https://vault.example.org:8200"
 		}
 		switch {
-		case strings.HasSuffix(s.Key, ".datacenter"), strings.HasSuffix(s.Key, ".replication"), strings.HasSuffix(s.Key, ".ca"):
+		case strings.HasSuffix(s.Key, ".datacenter"), strings.HasSuffix(s.Key, ".replication"), strings.HasSuffix(s.Key, ".ca") && s.Key != "acme.ca":
 			value = "dc1"
 		case strings.HasSuffix(s.Key, ".username"), strings.HasSuffix(s.Key, ".password_file"), strings.HasSuffix(s.Key, ".hosts"):
 			continue // only together with other settings
@@ -91,6 +95,33 @@ func TestEverySettingCanBeSetFromEverySource(t *testing.T) {
 				t.Errorf("%s: %v", s.Key, err)
 			}
 		}
+	}
+}
+
+func TestTLS(t *testing.T) {
+	a, b := write(t, ""), write(t, "")
+	text := "s3:\n  tls:\n    cert: " + a + "\n    key: " + b + "\n    certificates:\n      - {cert: " + b + ", key: " + a + "}\n      - " + a + ":" + a + "\n" +
+		"    acme: true\n    client_ca: " + a + "\n    client_auth: require\nacme: {domains: [S3.Example.org]}\n"
+	c, err := config.Load(config.Sources{File: write(t, text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]config.Pair{{Cert: a, Key: b}, {Cert: b, Key: a}, {Cert: a, Key: a}}, c.S3.TLS.Pairs()); diff != "" {
+		t.Error(diff)
+	}
+	if c.ACME.Domains[0] != "s3.example.org" || !c.S3.TLS.On() || c.OpenStack.TLS.On() {
+		t.Errorf("%+v", c.ACME)
+	}
+	again, err := config.Load(config.Sources{File: write(t, string(c.YAML()))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(c, again); diff != "" {
+		t.Error(diff)
+	}
+	c, err = config.Load(config.Sources{Environ: []string{"PITHOS_OPENSTACK_TLS_CERTIFICATES=" + a + ":" + b + "," + b + ":" + a}})
+	if err != nil || len(c.OpenStack.TLS.Pairs()) != 2 {
+		t.Error(err)
 	}
 }
 
@@ -171,6 +202,14 @@ func TestComplaintsNameThePlaceAndTheWayOut(t *testing.T) {
 		{"list for a value", "data: [a, b]\n", "data: write a single value here"},
 		{"value for a section", "s3: :9000\n", "pithos.yaml:1: s3: write keys and values here"},
 		{"cert without key", "s3: {tls: {cert: /x}}\n", "s3.tls.key: missing, but s3.tls.cert is set; write both or none"},
+		{"half a pair", "s3: {tls: {certificates: [{cert: /x}]}}\n", `s3.tls.certificates: "/x:" is no pair of files`},
+		{"word in a pair", "s3: {tls: {certificates: [{cert: /x, kye: /y}]}}\n", "s3.tls.certificates[0].kye: unknown key; did you mean key?"},
+		{"certificate that is not there", "openstack: {tls: {certificates: ['/x:/y']}}\n", "openstack.tls.certificates: the file cannot be read: open /x"},
+		{"clients without authority", "s3: {tls: {client_auth: require}}\n", "s3.tls.client_ca: missing, but client_auth is require"},
+		{"authority without clients", "s3: {tls: {client_ca: pithos.yaml}}\n", "s3.tls.client_auth: none, so that client_ca would do nothing"},
+		{"ACME without domains", "s3: {tls: {acme: true}}\n", "acme.domains: missing, but s3.tls.acme is true"},
+		{"ACME without listener", "acme: {domains: [s3.example.org]}\n", "acme.domains: no listener uses it"},
+		{"ACME wildcard", "acme: {domains: ['*.example.org']}\n", "acme.domains: \"*.example.org\" is not a domain"},
 		{"cassandra", "metastore:\n  kind: cassandra\n", "pithos.yaml:2: metastore.hosts: kind: cassandra needs hosts"},
 		{"mixed metadata and bytes", "metastore:\n  kind: cassandra\n  hosts: [a]\n", "blobstore.kind: embedded, but metastore.kind is cassandra: other gateways"},
 		{

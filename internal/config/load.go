@@ -147,7 +147,7 @@ func split(r setting, value string) []string {
 // whole checks what no single value can tell.
 func (l *loader) whole() {
 	c := l.c
-	l.together("s3.tls.cert", c.S3.TLS.Cert, "s3.tls.key", c.S3.TLS.Key)
+	l.checkTLS(c)
 	if c.Limits.PutSize > c.Limits.ObjectSize {
 		l.problem(l.where("limits.put_size", "limits.object_size"), "limits.put_size",
 			"%s is more than limits.object_size (%s); write a smaller size", showSize(c.Limits.PutSize), showSize(c.Limits.ObjectSize))
@@ -171,6 +171,35 @@ func (l *loader) whole() {
 		if c.OpenStack.Listen == other.address && !strings.HasSuffix(other.address, ":0") {
 			l.problem(l.where("openstack.listen"), "openstack.listen", "%s is also %s; write another port", other.address, other.key)
 		}
+	}
+}
+
+// checkTLS asks for what the listeners need to speak TLS.
+func (l *loader) checkTLS(c *Config) {
+	acme := false
+	for _, at := range c.listeners() {
+		k, t := at.section+".tls.", at.tls
+		l.together(k+"cert", t.Cert, k+"key", t.Key)
+		for _, p := range t.Certificates {
+			l.together(k+"certificates", p.Cert, k+"certificates", p.Key)
+		}
+		l.readable(k+"client_ca", t.ClientCA)
+		switch {
+		case t.ClientAuth != NoClientAuth && t.ClientCA == "":
+			l.problem(l.where(k+"client_auth"), k+"client_ca", "missing, but client_auth is %s; name the certificates that clients' are checked against", t.ClientAuth)
+		case t.ClientAuth == NoClientAuth && t.ClientCA != "":
+			l.problem(l.where(k+"client_ca"), k+"client_auth", "none, so that client_ca would do nothing; write request or require, or remove client_ca")
+		case t.ClientAuth != NoClientAuth && !t.On():
+			l.problem(l.where(k+"client_auth"), k+"client_auth", "%s, but the listener does not speak TLS; give it certificates", t.ClientAuth)
+		}
+		acme = acme || t.ACME
+		if t.ACME && len(c.ACME.Domains) == 0 {
+			l.problem(l.where(k+"acme"), "acme.domains", "missing, but %sacme is true; name the domains to get certificates for", k)
+		}
+	}
+	l.readable("acme.ca", c.ACME.CA)
+	if !acme && (len(c.ACME.Domains) > 0 || c.ACME.HTTPListen != Off) {
+		l.problem(l.where("acme.domains", "acme.http_listen"), "acme.domains", "no listener uses it; write acme: true below s3.tls or openstack.tls, or remove the section acme")
 	}
 }
 
@@ -222,12 +251,20 @@ func (l *loader) together(keyA, a, keyB, b string) {
 			l.problem(l.where(x.otherKey), x.key, "missing, but %s is set; write both or none", x.otherKey)
 		case x.value == "":
 		default:
-			if f, err := os.Open(x.value); err != nil {
-				l.problem(l.where(x.key), x.key, "the file cannot be read: %s", err)
-			} else {
-				_ = f.Close() // opened for reading only
-			}
+			l.readable(x.key, x.value)
 		}
+	}
+}
+
+// readable asks for a file that can be read, if one is named.
+func (l *loader) readable(key, file string) {
+	if file == "" {
+		return
+	}
+	if f, err := os.Open(file); err != nil {
+		l.problem(l.where(key), key, "the file cannot be read: %s", err)
+	} else {
+		_ = f.Close() // opened for reading only
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ type setting struct {
 	kind string // what values look like, for the documentation
 	doc  string // one or two sentences
 	list bool   // takes several values: a list in the file, commas elsewhere
+	pair bool   // each of them has two parts: cert and key in the file, with a colon between elsewhere
 	set  func(values []string) error
 	get  func() []string
 }
@@ -37,8 +39,6 @@ func (c *Config) settings() []setting {
 		many("proxies.trusted", "networks", "Addresses and networks of proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `-Port`, `-Prefix` and `Forwarded` headers count. From others they mean nothing.", &c.Proxies.Trusted, parseNetwork),
 		one("proxies.protocol", "`on` or `off`", "Whether trusted proxies may speak the PROXY protocol, version 1 or 2, to the S3 and OpenStack listeners.", &c.Proxies.Protocol, parseWord(On, Off), showText),
 		one("s3.log_interval", "duration", "Longest time that records of access to a bucket wait before they are delivered into the bucket that it logs to. A stop in order delivers them all.", &c.S3.LogInterval, parseDuration(time.Second, 24*time.Hour), showDuration),
-		one("s3.tls.cert", "file", "Certificate chain in PEM for HTTPS. Needs `s3.tls.key`. A renewed file is picked up without a restart.", &c.S3.TLS.Cert, parseText("a file"), showText),
-		one("s3.tls.key", "file", "Private key in PEM for HTTPS. Needs `s3.tls.cert`.", &c.S3.TLS.Key, parseText("a file"), showText),
 		one("openstack.listen", "address or `off`", "Address of the OpenStack API: Swift and its sign-in at `/auth/v1.0`. `off` serves none of it.", &c.OpenStack.Listen, parseAddressOrOff, showText),
 		many("openstack.domains", "domains", "Domains whose hosts name accounts and containers: with `swift.example.org`, a request to `CONTAINER.AUTH-ACCOUNT.swift.example.org` is for that container.", &o.Domains, parseDomain),
 		one("openstack.follow_cname", "`true` or `false`", "Whether a host that is an alias (CNAME) of a host below `openstack.domains` is taken for it.", &o.FollowCNAME, parseSwitch, strconv.FormatBool),
@@ -95,7 +95,42 @@ func (c *Config) settings() []setting {
 		one("testing.sse_over_http", "`true` or `false`", "Take clients' encryption keys (SSE-C) over connections without TLS. Only for tests: anybody on the way can read them.", &c.Testing.SSEOverHTTP, parseBool, showBool),
 		one("log.level", "`debug`, `info`, `warn` or `error`", "Least important lines to log. Requests are logged at `info`.", &c.Log.Level, parseLevel, showLevel),
 		one("log.format", "`text` or `json`", "Form of the lines.", &c.Log.Format, parseWord(FormatText, FormatJSON), showText),
-	}, c.clusterSettings()...)
+	}, append(c.tlsSettings(), c.clusterSettings()...)...)
+}
+
+// tlsSettings are the rows of listeners with TLS, and of the certificates that the server gets by itself.
+func (c *Config) tlsSettings() []setting {
+	var rows []setting
+	for _, l := range c.listeners() {
+		k, t := l.section+".tls.", l.tls
+		rows = append(rows,
+			one(k+"cert", "file", "Certificate chain in PEM for HTTPS. Needs `"+k+"key`. It is also the one for clients that name no host, or one that no certificate has. Renewed files are picked up within 10 seconds, or at SIGHUP.", &t.Cert, parseText("a file"), showText),
+			one(k+"key", "file", "Private key in PEM, ECDSA, RSA or Ed25519. Needs `"+k+"cert`.", &t.Key, parseText("a file"), showText),
+			pairs(k+"certificates", "Further certificates: a list of `cert` and `key` in the file, `CERT:KEY,CERT:KEY` elsewhere. Clients get the one for the host that they ask for, an exact name before a wildcard, an ECDSA key before RSA where they know it.", &t.Certificates),
+			one(k+"acme", "`true` or `false`", "Whether the server gets certificates for `acme.domains` by itself, for this listener.", &t.ACME, parseSwitch, strconv.FormatBool),
+			one(k+"min_version", "`1.2` or `1.3`", "Oldest version of TLS that is spoken. Of 1.2 only ciphers with forward secrecy and authentication.", &t.MinVersion, parseWord(TLS12, TLS13), showText),
+			one(k+"client_ca", "file", "Certificates in PEM that clients' certificates are checked against. A renewed file is picked up.", &t.ClientCA, parseText("a file"), showText),
+			one(k+"client_auth", "`none`, `request` or `require`", "`require`: who shows no certificate of `client_ca` gets no connection; `request`: who shows one must show a good one. It opens the door and signs nobody in; its subject stands in the log, and in policies as `pithos:ClientCertificate`.", &t.ClientAuth, parseWord(NoClientAuth, Request, Require), showText),
+		)
+	}
+	a := &c.ACME
+	return append(rows,
+		one("acme.directory", "URL", "Certificate authority that speaks ACME (RFC 8555). Whoever turns `tls.acme` on agrees to its terms.", &a.Directory, parseURL, showText),
+		one("acme.email", "e-mail address", "Contact that the authority writes to.", &a.Email, parsePlain, showText),
+		many("acme.domains", "domains", "Names to get certificates for, one each. No wildcards: they would need changes in the DNS.", &a.Domains, parseDomain),
+		one("acme.http_listen", "address or `off`", "Address that answers http-01, which the authority asks at port 80, for example `:80`. With `off` only tls-alpn-01 is answered, which it asks at port 443: a listener with `tls.acme` must be reached there.", &a.HTTPListen, parseAddressOrOff, showText),
+		one("acme.ca", "file", "Certificates in PEM that the authority's own is checked against, for a private one. Without it, those of the system.", &a.CA, parseText("a file"), showText),
+	)
+}
+
+// listener is a listener that can speak TLS.
+type listener struct {
+	section string
+	tls     *TLS
+}
+
+func (c *Config) listeners() []listener {
+	return []listener{{"s3", &c.S3.TLS}, {"openstack", &c.OpenStack.TLS}}
 }
 
 // clusterSettings are the rows of the stores of kind cassandra.
@@ -149,6 +184,31 @@ func many(key, kind, doc string, field *[]string, parse func(string) (string, er
 			return nil
 		},
 		get: func() []string { return *field },
+	}
+}
+
+// pairs binds a row to a list of pairs of files.
+func pairs(key, doc string, field *[]Pair) setting {
+	return setting{
+		key: key, kind: "pairs of files", doc: doc, list: true, pair: true,
+		set: func(values []string) error {
+			list := make([]Pair, 0, len(values))
+			for _, text := range values {
+				cert, private, ok := strings.Cut(text, ":")
+				if !ok || cert == "" || private == "" || strings.Contains(private, ":") || strings.ContainsFunc(text, control) {
+					return fmt.Errorf("%q is no pair of files; write CERT:KEY, or cert and key in the file", clip(text))
+				}
+				list = append(list, Pair{cert, private})
+			}
+			*field = list
+			return nil
+		},
+		get: func() (list []string) {
+			for _, p := range *field {
+				list = append(list, p.Cert+":"+p.Key)
+			}
+			return list
+		},
 	}
 }
 

@@ -158,9 +158,38 @@ func (w *walker) known(prefix string) []string {
 
 // value reads a setting.
 func (w *walker) value(r setting, at, n *yaml.Node) {
+	if r.pair {
+		n = w.pairs(n, r.key)
+	}
 	if values, ok := w.scalars(at, n, r.key, r.list); ok {
 		w.apply(w.at(at), r, values)
 	}
+}
+
+// pairs makes each mapping of cert and key in a list what it is elsewhere, CERT:KEY.
+func (w *walker) pairs(n *yaml.Node, key string) *yaml.Node {
+	list, ok := w.resolve(n)
+	if !ok || list.Kind != yaml.SequenceNode {
+		return n
+	}
+	out := *list
+	out.Content = nil
+	for i, item := range list.Content {
+		if item.Kind != yaml.MappingNode {
+			out.Content = append(out.Content, item)
+			continue
+		}
+		parts, at := map[string]string{}, fmt.Sprintf("%s[%d]", key, i)
+		w.entries(item, at, func(name string, node, value *yaml.Node) {
+			if name != "cert" && name != "key" {
+				w.bad(node, join(at, clip(name)), "%s", unknown("key", name, []string{"cert", "key"}))
+			} else if values, ok := w.scalars(node, value, join(at, name), false); ok {
+				parts[name] = values[0]
+			}
+		})
+		out.Content = append(out.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: parts["cert"] + ":" + parts["key"], Line: item.Line})
+	}
+	return &out
 }
 
 // scalars reads one value, or a list of them. Nothing at all leaves the default, and ok is false.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,13 +68,9 @@ func keyService(k config.KMS) (seal.KeyService, error) {
 	case config.Vault:
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		if k.Vault.CA != "" {
-			pem, err := os.ReadFile(k.Vault.CA)
+			pool, err := certPool(k.Vault.CA)
 			if err != nil {
-				return nil, err
-			}
-			pool := x509.NewCertPool()
-			if !pool.AppendCertsFromPEM(pem) {
-				return nil, fmt.Errorf("encryption.kms.vault.ca %s has no certificate in PEM", k.Vault.CA)
+				return nil, fmt.Errorf("encryption.kms.vault.ca: %w", err)
 			}
 			transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 		}

@@ -2,16 +2,9 @@ package server
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -286,87 +279,14 @@ func TestListenSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// writePair writes a certificate for name and its key, with the modification time at.
-func writePair(t *testing.T, dir, name string, at time.Time) (certFile, keyFile string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour),
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for path, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: raw}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Chtimes(certFile, at, at); err != nil {
-		t.Fatal(err)
-	}
-	return certFile, keyFile
-}
-
-func TestRenewedCertificateIsPickedUp(t *testing.T) {
-	dir, at := t.TempDir(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	now := clock.NewManual(at)
-	certFile, keyFile := writePair(t, dir, "old.example", at)
-	c, err := newCertificate(certFile, keyFile, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := func() string {
-		pair, err := c.get(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return pair.Leaf.Subject.CommonName
-	}
-	if got := name(); got != "old.example" {
-		t.Error(got)
-	}
-	writePair(t, dir, "new.example", at.Add(time.Hour))
-	now.Advance(certificateEvery)
-	if got := name(); got != "new.example" {
-		t.Error(got)
-	}
-	if err := os.WriteFile(certFile, []byte("half a cert"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	now.Advance(certificateEvery)
-	if got := name(); got != "new.example" {
-		t.Errorf("a damaged file replaced the pair: %s", got)
-	}
-	if _, err := newCertificate(certFile, keyFile, now); err == nil || !strings.Contains(err.Error(), "check that s3.tls.cert and s3.tls.key are a pair") {
-		t.Error(err)
-	}
-}
-
 // WritePair and Trusting serve the tests outside of the package.
 func WritePair(t *testing.T, dir, name string) (certFile, keyFile string) {
 	t.Helper()
-	return writePair(t, dir, name, time.Now())
+	return issue(t, dir, name, nil, ecKey(t), name)
 }
 
 // Trusting is a transport that trusts the certificate, for the name "localhost".
 func Trusting(t *testing.T, certFile string) http.RoundTripper {
 	t.Helper()
-	raw, err := os.ReadFile(certFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(raw) {
-		t.Fatal("no certificate")
-	}
-	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "localhost", MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
+	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusting(t, certFile), ServerName: "localhost", MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
 }

@@ -2,17 +2,12 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"syscall"
-	"time"
-
-	"pithos/internal/clock"
 )
 
 // listen opens a listener that holds at most connections at once. Its error says what to do.
@@ -155,60 +150,6 @@ func (c *limitedConn) Close() error {
 		c.left(c.TCPConn)
 	})
 	return err
-}
-
-// certificate is a key pair that is read again when its file changes, so that a renewed certificate needs no restart.
-type certificate struct {
-	certFile, keyFile string
-	clock             clock.Clock
-
-	mu      sync.Mutex
-	pair    *tls.Certificate
-	stamp   time.Time // of the file that pair was read from
-	checked time.Time
-}
-
-// certificateEvery is the least time between two looks at the file.
-const certificateEvery = 10 * time.Second
-
-func newCertificate(certFile, keyFile string, c clock.Clock) (*certificate, error) {
-	cert := &certificate{certFile: certFile, keyFile: keyFile, clock: c}
-	if err := cert.load(); err != nil {
-		return nil, fmt.Errorf("the certificate of s3.tls cannot be used: %w; check that s3.tls.cert and s3.tls.key are a pair in PEM", err)
-	}
-	return cert, nil
-}
-
-// load reads the pair; the caller holds mu or is alone.
-func (c *certificate) load() error {
-	info, err := os.Stat(c.certFile)
-	if err != nil {
-		return err
-	}
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-	if err != nil {
-		return err
-	}
-	c.pair, c.stamp = &pair, info.ModTime()
-	return nil
-}
-
-// get is tls.Config.GetCertificate. A new file that cannot be read leaves the old pair in use: it is half written, or wrong.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now := c.clock.Now(); now.Sub(c.checked) >= certificateEvery {
-		c.checked = now
-		if info, err := os.Stat(c.certFile); err == nil && !info.ModTime().Equal(c.stamp) {
-			_ = c.load() // see above
-		}
-	}
-	return c.pair, nil
-}
-
-// tlsConfig is for TLS 1.2 and newer; net/http adds HTTP/2.
-func tlsConfig(c *certificate) *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
 }
 
 // urlOf shows a listener's address as a URL that works on this machine.

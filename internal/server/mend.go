@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
+	"io"
 	"net"
 	"net/http"
 	"net/textproto"
@@ -51,20 +53,35 @@ func (l *mendedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &mendedConn{limitedConn: c.(*limitedConn), mark: l.m.header}, nil
+	limited := c.(*limitedConn)
+	return &mendedConn{limitedConn: limited, mending: mending{conn: limited, mark: l.m.header}}, nil
 }
+
+// secure mends a connection of HTTP/1.1 within TLS, after the handshake.
+func (m *mender) secure(c *tls.Conn) net.Conn {
+	return &mendedTLS{Conn: c, mending: mending{conn: c, mark: m.header}, state: c.ConnectionState()}
+}
+
+// tlsKey finds in a request's context what net/http does not see of its connection.
+type tlsKey struct{}
 
 // connContext is http.Server.ConnContext: doors announce header lines by it.
 func (m *mender) connContext(ctx context.Context, c net.Conn) context.Context {
-	if mended, ok := c.(*mendedConn); ok {
+	switch mended := c.(type) {
+	case *mendedConn:
 		return wire.WithAnnounce(ctx, mended.announce)
+	case *mendedTLS:
+		return context.WithValue(wire.WithAnnounce(ctx, mended.announce), tlsKey{}, &mended.state)
 	}
-	return ctx // TLS: what passes below is encrypted
+	return ctx // HTTP/2, which has no lines to mend
 }
 
-// restore puts back what was changed, then calls next.
+// restore puts back what was changed, and what is known of TLS, then calls next.
 func (m *mender) restore(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if state, ok := r.Context().Value(tlsKey{}).(*tls.ConnectionState); ok && r.TLS == nil {
+			r.TLS = state
+		}
 		if changed, ok := r.Header[m.header]; ok {
 			delete(r.Header, m.header)
 			for _, line := range changed {
@@ -99,9 +116,34 @@ const (
 // lineMax bounds a line that is held back until it is whole; net/http bounds the sum.
 const lineMax = 64 << 10
 
-// mendedConn is a connection of a mender. One goroutine reads at a time, and one writes, as net/http does.
+// mendedConn is a mended connection without TLS. What it embeds stays visible, so that net/http sends files by it.
 type mendedConn struct {
 	*limitedConn
+	mending
+}
+
+// Read implements net.Conn.
+func (c *mendedConn) Read(p []byte) (int, error) { return c.mending.Read(p) }
+
+// Write implements net.Conn.
+func (c *mendedConn) Write(p []byte) (int, error) { return c.mending.Write(p) }
+
+// mendedTLS is a mended connection within TLS.
+type mendedTLS struct {
+	*tls.Conn
+	mending
+	state tls.ConnectionState
+}
+
+// Read implements net.Conn.
+func (c *mendedTLS) Read(p []byte) (int, error) { return c.mending.Read(p) }
+
+// Write implements net.Conn.
+func (c *mendedTLS) Write(p []byte) (int, error) { return c.mending.Write(p) }
+
+// mending is what passes over a connection. One goroutine reads at a time, and one writes, as net/http does.
+type mending struct {
+	conn io.ReadWriter // what it stands on
 	mark string
 
 	phase   phase
@@ -114,19 +156,19 @@ type mendedConn struct {
 }
 
 // announce keeps header lines for the answer that comes next.
-func (c *mendedConn) announce(lines string) { c.insert = append(c.insert, lines...) }
+func (c *mending) announce(lines string) { c.insert = append(c.insert, lines...) }
 
 // Write implements net.Conn. The announcement comes from the handler whose answer is not begun, and every answer begins with a Write of its own.
-func (c *mendedConn) Write(p []byte) (int, error) {
+func (c *mending) Write(p []byte) (int, error) {
 	if len(c.insert) == 0 || !bytes.HasPrefix(p, []byte("HTTP/1.")) || bytes.HasPrefix(p[min(len(p), 8):], []byte(" 1")) {
-		return c.limitedConn.Write(p)
+		return c.conn.Write(p)
 	}
 	end := bytes.IndexByte(p, '\n') + 1
 	c.scratch = append(c.scratch[:0], p[:end]...)
 	c.scratch = append(append(c.scratch, c.insert...), p[end:]...)
 	more := len(c.insert)
 	c.insert = c.insert[:0]
-	n, err := c.limitedConn.Write(c.scratch)
+	n, err := c.conn.Write(c.scratch)
 	if n >= end {
 		n = max(end, n-more)
 	}
@@ -134,7 +176,7 @@ func (c *mendedConn) Write(p []byte) (int, error) {
 }
 
 // Read implements net.Conn.
-func (c *mendedConn) Read(p []byte) (int, error) {
+func (c *mending) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -148,13 +190,13 @@ func (c *mendedConn) Read(p []byte) (int, error) {
 		case len(c.raw) > 0 && c.advance():
 			continue
 		case c.phase == untouched:
-			return c.limitedConn.Read(p)
+			return c.conn.Read(p)
 		case c.phase == bodyBytes:
-			n, err := c.limitedConn.Read(p[:min(int64(len(p)), c.left)])
+			n, err := c.conn.Read(p[:min(int64(len(p)), c.left)])
 			c.pass(int64(n))
 			return n, err
 		case len(c.raw) == 0:
-			n, err := c.limitedConn.Read(p)
+			n, err := c.conn.Read(p)
 			whole := c.scan(p[:n])
 			if rest := p[whole:n]; len(rest) > 0 {
 				c.raw = append(c.raw[:0], rest...)
@@ -174,9 +216,9 @@ func (c *mendedConn) Read(p []byte) (int, error) {
 }
 
 // more reads behind a line that is not whole.
-func (c *mendedConn) more() error {
+func (c *mending) more() error {
 	var buf [1024]byte
-	n, err := c.limitedConn.Read(buf[:])
+	n, err := c.conn.Read(buf[:])
 	if c.raw = append(c.raw, buf[:n]...); len(c.raw) > lineMax && bytes.IndexByte(c.raw, '\n') < 0 {
 		c.phase = untouched
 	}
@@ -187,7 +229,7 @@ func (c *mendedConn) more() error {
 }
 
 // surrender stops looking after an error that ends the connection. A deadline does not: net/http sets one to end its waiting.
-func (c *mendedConn) surrender(err error) {
+func (c *mending) surrender(err error) {
 	if err == nil {
 		return
 	}
@@ -197,7 +239,7 @@ func (c *mendedConn) surrender(err error) {
 }
 
 // advance looks at what was read before; false when it needs more.
-func (c *mendedConn) advance() bool {
+func (c *mending) advance() bool {
 	c.ready = c.ready[:0]
 	whole := c.scan(c.raw)
 	c.ready = append(c.ready, c.raw[:whole]...)
@@ -212,7 +254,7 @@ func (c *mendedConn) advance() bool {
 }
 
 // scan follows what passes and tells how much of it can pass as it is. It ends before a line that must be changed or is not whole, and behind a request.
-func (c *mendedConn) scan(data []byte) int {
+func (c *mending) scan(data []byte) int {
 	pos := 0
 	for pos < len(data) {
 		switch c.phase {
@@ -252,7 +294,7 @@ func (c *mendedConn) scan(data []byte) int {
 	return pos
 }
 
-func (c *mendedConn) endHeader() {
+func (c *mending) endHeader() {
 	switch {
 	case c.phase == untouched:
 	case c.left > 0:
@@ -263,7 +305,7 @@ func (c *mendedConn) endHeader() {
 }
 
 // pass counts bytes of a body.
-func (c *mendedConn) pass(n int64) {
+func (c *mending) pass(n int64) {
 	if c.left -= n; c.left <= 0 {
 		c.phase = requestLine
 	}
@@ -290,7 +332,7 @@ var tokens = func() (t [256]bool) {
 }()
 
 // passes tells whether net/http lets a header line through, and learns from it how the request is framed.
-func (c *mendedConn) passes(line []byte) bool {
+func (c *mending) passes(line []byte) bool {
 	end, token := nameEnd(line)
 	if end < 0 || line[0] == ' ' || line[0] == '\t' {
 		c.phase = untouched // net/http will refuse it, or fold it
@@ -346,7 +388,7 @@ func hasFold(line []byte, word string) bool {
 }
 
 // change appends a line in the form in which net/http lets it through.
-func (c *mendedConn) change(to, line []byte) []byte {
+func (c *mending) change(to, line []byte) []byte {
 	if end, token := nameEnd(line); token && bytes.EqualFold(line[:end], []byte("Host")) {
 		to = append(to, "Host: "+unknownHost+"\r\n"...)
 	}

@@ -4,19 +4,22 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"pithos/internal/config"
 	"pithos/internal/door/wire"
 )
 
-// mended serves h on a connection that is mended, and gives its other end.
-func mended(t *testing.T, h http.HandlerFunc) (net.Conn, *bufio.Reader) {
+// mended serves h on a connection that is mended, and gives its other end: what passes in plain, and what passes within TLS, is the same.
+func mended(t *testing.T, over string, h http.HandlerFunc) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	l, err := listen(t.Context(), "x", "x", "127.0.0.1:0", 4)
 	if err != nil {
@@ -27,12 +30,28 @@ func mended(t *testing.T, h http.HandlerFunc) (net.Conn, *bufio.Reader) {
 		Handler: m.restore(h), ReadHeaderTimeout: time.Minute, ConnContext: m.connContext,
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(t.Context()) },
 	}
+	conns, certFile := m.listener(l), ""
+	if over == "TLS" {
+		var pair config.Pair
+		pair.Cert, pair.Key = WritePair(t, t.TempDir(), "localhost")
+		s, err := newSecured("s3", config.TLS{Certificates: []config.Pair{pair}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		certFile = pair.Cert
+		conns = newHandshakes(t.Context(), l, &handshakes{config: s.config(), mender: m, timeout: time.Minute, log: slog.New(slog.DiscardHandler)})
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = srv.Serve(m.listener(l))
+		_ = srv.Serve(conns)
 	}()
-	var d net.Dialer
+	var d interface {
+		DialContext(ctx context.Context, network, address string) (net.Conn, error)
+	} = &net.Dialer{}
+	if over == "TLS" {
+		d = &tls.Dialer{Config: &tls.Config{ServerName: "localhost", RootCAs: trusting(t, certFile), MinVersion: tls.VersionTLS12}}
+	}
 	c, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -96,37 +115,41 @@ func TestWhatNetHTTPRefusesReachesTheHandler(t *testing.T) {
 			fmt.Sprintf(`/a host="h" expect="" odd=[] high=[] body=%q err=<nil>`, lookalike),
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			conn, r := mended(t, echo)
-			if _, err := io.WriteString(conn, c.send+c.send); err != nil { // pipelined
-				t.Fatal(err)
-			}
-			for range 2 {
+		for _, over := range []string{"TCP", "TLS"} {
+			t.Run(name+" over "+over, func(t *testing.T) {
+				conn, r := mended(t, over, echo)
+				if _, err := io.WriteString(conn, c.send+c.send); err != nil { // pipelined
+					t.Fatal(err)
+				}
+				for range 2 {
+					if _, body := answerOf(t, r); body != c.want {
+						t.Fatalf("%s\nwant\n%s", body, c.want)
+					}
+				}
+				for i := range len(c.send) { // byte after byte
+					if _, err := io.WriteString(conn, c.send[i:i+1]); err != nil {
+						t.Fatal(err)
+					}
+				}
 				if _, body := answerOf(t, r); body != c.want {
 					t.Fatalf("%s\nwant\n%s", body, c.want)
 				}
-			}
-			for i := range len(c.send) { // byte after byte
-				if _, err := io.WriteString(conn, c.send[i:i+1]); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if _, body := answerOf(t, r); body != c.want {
-				t.Fatalf("%s\nwant\n%s", body, c.want)
-			}
-		})
+			})
+		}
 	}
 }
 
 func TestEmptyAnswersTellTheirLength(t *testing.T) {
-	conn, r := mended(t, echo)
-	for _, path := range []string{"/204", "/a", "/304", "/204", "/a"} {
-		if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		head, _ := answerOf(t, r)
-		if strings.Count(head, "Content-Length: ") != 1 || strings.HasPrefix(path, "/a") == strings.Contains(head, "Content-Length: 0\r\n") {
-			t.Errorf("%s:\n%s", path, head)
+	for _, over := range []string{"TCP", "TLS"} {
+		conn, r := mended(t, over, echo)
+		for _, path := range []string{"/204", "/a", "/304", "/204", "/a"} {
+			if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			head, _ := answerOf(t, r)
+			if strings.Count(head, "Content-Length: ") != 1 || strings.HasPrefix(path, "/a") == strings.Contains(head, "Content-Length: 0\r\n") {
+				t.Errorf("%s over %s:\n%s", path, over, head)
+			}
 		}
 	}
 }
@@ -136,7 +159,7 @@ func TestWhatSmugglesIsRefused(t *testing.T) {
 	for _, lines := range []string{
 		"X Y: 1\r\n", "Content-Length : 5\r\n", "X\x01: 1\r\n", "Content-Length: 3\r\nContent-Length: 4\r\n", "Content-Length: +3\r\n", ": 1\r\n", "Transfer-Encoding: x\r\n",
 	} {
-		conn, r := mended(t, echo)
+		conn, r := mended(t, "TLS", echo)
 		if _, err := io.WriteString(conn, "PUT /a HTTP/1.1\r\nHost: h\r\n"+lines+"\r\n"); err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +179,7 @@ func FuzzMend(f *testing.F) {
 			return
 		}
 		server, client := loopback(t)
-		c := &mendedConn{limitedConn: &limitedConn{TCPConn: server, slots: make(chan struct{}, 1)}, mark: "Xmark"}
+		c := &mending{conn: server, mark: "Xmark"}
 		go func() {
 			defer func() { _ = client.CloseWrite() }()
 			for rest := data; len(rest) > 0; {

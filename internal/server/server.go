@@ -52,6 +52,8 @@ type Options struct {
 	Log     *slog.Logger  // discards
 	Clock   clock.Clock   // clock.System
 	Started func(Started) // called once, when the service answers
+	// Again tells to read certificates and users from their files again, whether or not the files changed; nil: nobody tells.
+	Again <-chan struct{}
 }
 
 // Started tells where the service is. Credentials are set on the first start only, and shown nowhere else.
@@ -89,7 +91,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
-	s := &service{o: o, stores: st, metrics: newMetrics(o.Version), mender: newMender(), front: newFront(o.Config), shares: newShares(o.Config.Limits, o.Clock)}
+	s := &service{o: o, stores: st, metrics: newMetrics(o.Version), mender: newMender(), front: newFront(o.Config), shares: newShares(o.Config.Limits, o.Clock), watcher: &watcher{log: o.Log}}
 	return s.run(ctx)
 }
 
@@ -105,12 +107,18 @@ type service struct {
 	mender   *mender
 	front    *front
 	shares   wire.Shares
-	swift    *http.Server // nil: the OpenStack API is not served
-	swiftIn  *gate
-	s3api    *s3.Door // S3 as Swift speaks it, beside the OpenStack API
-	swiftAt  net.Listener
-	admin    *http.Server
-	failed   chan error // a listener that broke
+	watcher  *watcher
+	certbot  *certbot // nil: all certificates are files
+	s3TLS    *secured // nil: without TLS
+	swiftTLS *secured
+	// challengeAt is where authorities ask over HTTP; nil: they need not.
+	challengeAt net.Listener
+	swift       *http.Server // nil: the OpenStack API is not served
+	swiftIn     *gate
+	s3api       *s3.Door // S3 as Swift speaks it, beside the OpenStack API
+	swiftAt     net.Listener
+	admin       *http.Server
+	failed      chan error // a listener that broke
 }
 
 func (s *service) run(ctx context.Context) (err error) {
@@ -130,6 +138,12 @@ func (s *service) run(ctx context.Context) (err error) {
 			return err
 		}
 		defer s.swiftAt.Close()
+	}
+	if err := s.secureListeners(ctx); err != nil {
+		return err
+	}
+	if s.challengeAt != nil {
+		defer s.challengeAt.Close()
 	}
 	started, token, err := s.prepare(ctx, s3Listener, adminListener)
 	if err != nil {
@@ -151,26 +165,26 @@ func (s *service) run(ctx context.Context) (err error) {
 	var work sync.WaitGroup
 	work.Go(func() { tasks.scheduler.Run(background) })
 
-	serveTLS, err := s.servers(base, b, tasks, token)
-	if err != nil {
-		return err
-	}
+	s.servers(base, b, tasks, token)
 	if err := s.openstack(base, b); err != nil {
 		return err
 	}
-	s.failed = make(chan error, 3)
+	s.failed = make(chan error, 4)
 	s3Listener.(*limited).perAddress(cfg.Limits.Address.Connections, s.front.trusts)
 	if s.swiftAt != nil {
 		s.swiftAt.(*limited).perAddress(cfg.Limits.Address.Connections, s.front.trusts)
 	}
-	s3Conns, swiftConns := s.proxied(s3Listener), s.proxied(s.swiftAt)
-	if !serveTLS {
-		s3Conns = s.mender.listener(s3Conns) // what passes below TLS is encrypted
-	}
-	s.serve(s.s3, s3Conns, serveTLS)
-	s.serve(s.admin, adminListener, false)
+	s.serve(s.s3, s.secure(base, s.proxied(s3Listener), s.s3TLS))
+	s.serve(s.admin, adminListener)
 	if s.swift != nil {
-		s.serve(s.swift, s.mender.listener(swiftConns), false)
+		s.serve(s.swift, s.secure(base, s.proxied(s.swiftAt), s.swiftTLS))
+	}
+	if s.challengeAt != nil {
+		s.serve(s.challenges(base), s.challengeAt)
+	}
+	work.Go(func() { s.watcher.run(background, s.o.Again) })
+	if s.certbot != nil {
+		work.Go(func() { s.certbot.run(background) })
 	}
 	s.o.Log.InfoContext(ctx, "serving", "s3", started.S3, "openstack", started.OpenStack, "admin", started.Admin, "data", started.Data, "version", s.o.Version)
 	if s.o.Started != nil {
@@ -203,16 +217,12 @@ func (s *service) prepare(ctx context.Context, s3Listener, adminListener net.Lis
 	if err != nil {
 		return Started{}, "", err
 	}
-	scheme := "http"
-	if cfg.S3.TLS.Cert != "" {
-		scheme = "https"
-	}
 	started := Started{
-		Endpoints: Endpoints{PID: os.Getpid(), S3: urlOf(scheme, s3Listener), Admin: urlOf("http", adminListener)},
+		Endpoints: Endpoints{PID: os.Getpid(), S3: urlOf(schemeOf(s.s3TLS), s3Listener), Admin: urlOf("http", adminListener)},
 		Region:    cfg.S3.Region, Data: data,
 	}
 	if s.swiftAt != nil {
-		started.OpenStack = urlOf("http", s.swiftAt)
+		started.OpenStack = urlOf(schemeOf(s.swiftTLS), s.swiftAt)
 	}
 	token, err := newToken(cfg.Data)
 	if err != nil {
@@ -229,8 +239,8 @@ func (s *service) prepare(ctx context.Context, s3Listener, adminListener net.Lis
 	return started, token, nil
 }
 
-// servers makes both HTTP servers.
-func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks, token string) (serveTLS bool, err error) {
+// servers makes the HTTP servers of the S3 API and of the admin API.
+func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks, token string) {
 	cfg := s.o.Config
 	o := s3.Options{
 		Region: cfg.S3.Region, Domains: cfg.S3.Domains, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("s3"), AccessLog: tasks.accessLog,
@@ -245,16 +255,8 @@ func (s *service) servers(base context.Context, b *backend.Backend, tasks *tasks
 	s.s3api = s3.New(b, o)
 	s.gate = &gate{next: door, refuse: http.HandlerFunc(door.Refuse)}
 	s.s3 = s.publicServer(base, s.gate)
-	if cfg.S3.TLS.Cert != "" {
-		cert, err := newCertificate(cfg.S3.TLS.Cert, cfg.S3.TLS.Key, s.o.Clock)
-		if err != nil {
-			return false, err
-		}
-		s.s3.TLSConfig = tlsConfig(cert)
-	}
 	s.metrics.registry.MustRegister(newStoreCollector(s.stores.keys, s.stores.engine.Meta(), s.stores.engine.Blobs(), engineStats(s.stores.engine)), &taskCollector{tasks})
 	s.admin = s.httpServer(base, admin.New(s.adminOptions(tasks, token)), adminHeader)
-	return s.s3.TLSConfig != nil, nil
 }
 
 // publicServer makes the HTTP server of doors that anybody may reach.
@@ -272,7 +274,7 @@ func (s *service) httpServer(base context.Context, h http.Handler, header time.D
 		// The S3 door refuses a large header in the words of its protocol; net/http's own bound lies behind it.
 		MaxHeaderBytes: 2 * int(l.HeaderBytes),
 		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: streamsMax, SendPingTimeout: l.BodyTimeout, WriteByteTimeout: l.BodyTimeout},
-		BaseContext: func(net.Listener) context.Context { return base },
+		BaseContext:    func(net.Listener) context.Context { return base },
 		// net/http reports broken handshakes and aborted handlers here: a client's doing, told to those who look for it.
 		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}
@@ -306,14 +308,9 @@ func (s *service) ready(ctx context.Context) error {
 }
 
 // serve runs an HTTP server until it is stopped.
-func (s *service) serve(srv *http.Server, l net.Listener, overTLS bool) {
+func (s *service) serve(srv *http.Server, l net.Listener) {
 	go func() {
-		var err error
-		if overTLS {
-			err = srv.ServeTLS(l, "", "")
-		} else {
-			err = srv.Serve(l)
-		}
+		err := srv.Serve(l)
 		if !errors.Is(err, http.ErrServerClosed) && !s.stopping.Load() {
 			s.failed <- fmt.Errorf("the listener %s broke: %w", l.Addr(), err)
 		}

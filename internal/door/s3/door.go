@@ -218,6 +218,9 @@ func (d *Door) finish(ctx context.Context, c *call, rep *reply, err, sendErr err
 		slog.String("user", string(ob.User)), slog.String("bucket", string(ob.Bucket)), slog.String("remote", c.r.RemoteAddr),
 		slog.Int64("in", ob.BytesIn), slog.Int64("out", ob.BytesOut), slog.Duration("time", ob.Duration),
 	)
+	if subject := wire.ClientCertificate(c.r); subject != "" {
+		attrs = append(attrs, slog.String("certificate", subject))
+	}
 	if err != nil {
 		// The target stands in the log of failures only: it costs, and it helps there. Its signature is cut off.
 		attrs = append(attrs, slog.String("code", ob.Code), slog.String("target", loggedTarget(c.r)), slog.String("error", err.Error()))

@@ -246,6 +246,9 @@ func (d *Door) finish(ctx context.Context, c *call, rep *reply, err, sendErr err
 		slog.String("user", string(ob.User)), slog.String("account", c.account), slog.String("container", string(c.container)),
 		slog.String("remote", c.r.RemoteAddr), slog.Int64("in", ob.BytesIn), slog.Int64("out", ob.BytesOut), slog.Duration("time", ob.Duration),
 	}
+	if subject := wire.ClientCertificate(c.r); subject != "" {
+		attrs = append(attrs, slog.String("certificate", subject))
+	}
 	if err != nil {
 		attrs = append(attrs, slog.String("method", clip(c.r.Method)), slog.String("path", clip(c.path)), slog.String("error", err.Error()))
 	}

@@ -23,6 +23,17 @@ func Fact(r *http.Request, key string) (values []string, ok bool) {
 		value = r.Header.Get("Referer")
 	case "aws:useragent":
 		value = r.Header.Get("User-Agent")
+	case "pithos:clientcertificate":
+		value = ClientCertificate(r)
 	}
 	return []string{value}, value != ""
+}
+
+// ClientCertificate is the subject of the certificate by which a client showed itself, checked when the connection was made: "CN=backup,O=Example". It is
+// empty without one. What a proxy tells of certificates counts for nothing.
+func ClientCertificate(r *http.Request) string {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return ""
+	}
+	return r.TLS.VerifiedChains[0][0].Subject.String()
 }
