@@ -60,6 +60,16 @@ func (b *Backend) Changes(ctx context.Context, c Caller, r Ref, after Point, lim
 	return list, b.pointAfter(after, list), more, nil
 }
 
+// PointNow is the point from which Changes tells what is committed from now on. It lags behind the clock as the points of Changes do.
+//
+// Errors: NotFound, Denied to whoever may not list all versions.
+func (b *Backend) PointNow(ctx context.Context, c Caller, r Ref) (Point, error) {
+	if _, err := b.Container(ctx, c, r, access.ListBucketVersions); err != nil {
+		return Point{}, fail("backend.PointNow", err)
+	}
+	return Point{ID: object.IDAt(b.now().Add(-settle))}, nil
+}
+
 func (b *Backend) changes(ctx context.Context, id naming.ContainerID, after Point, limit int) (list []meta.Changed, more bool, err error) {
 	err = b.stores.Meta.Changes(ctx, id, after.ID, after.Name, func(e meta.Changed) bool {
 		if more = len(list) == limit; more {

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"pithos/internal/access"
@@ -82,7 +83,7 @@ type Tree struct {
 
 // CopyTree copies or moves an object and everything below it; r is for the object itself, and those below keep their attributes. What can be
 // known before is checked before: the rights on every name, and the quota. If something fails all the same, the versions that were made are removed
-// again; a version that one of them replaced where no versions are kept does not come back.
+// again; a version that one of them replaced where no versions are kept does not come back. That nothing may be at the target (If-None-Match: *) is asked for every name.
 //
 // Errors: those of Copy and Move; TooLarge when there are more than a million objects.
 func (b *Backend) CopyTree(ctx context.Context, c Caller, r CopyRequest, t Tree) (*object.Version, error) {
@@ -131,6 +132,9 @@ func (b *Backend) CopyTree(ctx context.Context, c Caller, r CopyRequest, t Tree)
 		var v *object.Version
 		next := CopyRequest{Source: Target{Container: r.Source.Container, Name: name}, Container: r.Container}
 		next.Change = func(*object.Version, *Attributes) error { return nil }
+		if slices.Equal(r.If.IfNoneMatch, []string{"*"}) { // nothing may be there: that holds for the whole tree
+			next.If = object.Precondition{IfNoneMatch: r.If.IfNoneMatch}
+		}
 		if next.Name, err = target(name); err == nil {
 			v, err = transfer(next)
 		}

@@ -30,6 +30,9 @@ type change struct {
 // getChanges tells what came after the point "changes" (empty: the beginning), as JSON, and the point to go on from. "wait" is how many seconds to
 // wait for something to come, 60 at most. A change may be told twice, and is never left out.
 func getChanges(ctx context.Context, c *call) (*reply, error) {
+	if c.query.Get("changes") == pointNow {
+		return getPointNow(ctx, c)
+	}
 	after, ok := parsePoint(c.query.Get("changes"))
 	if !ok {
 		return nil, bad("The point is none that this service gave")
@@ -44,6 +47,22 @@ func getChanges(ctx context.Context, c *call) (*reply, error) {
 		answer.Changes[i] = change{Name: string(e.Name), Version: uint64(e.ID), Deleted: e.Kind == object.DeleteMarker}
 	}
 	raw, err := json.Marshal(answer)
+	if err != nil {
+		return nil, err
+	}
+	c.set("Content-Type", jsonFormat.contentType())
+	return &reply{status: http.StatusOK, body: raw}, nil
+}
+
+// pointNow, for "changes", asks for the point from which changes that are still to come are told.
+const pointNow = "now"
+
+func getPointNow(ctx context.Context, c *call) (*reply, error) {
+	p, err := c.door.b.PointNow(ctx, c.caller, c.ref())
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(changesAnswer{Changes: []change{}, Next: formatPoint(p)})
 	if err != nil {
 		return nil, err
 	}

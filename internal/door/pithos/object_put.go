@@ -111,6 +111,7 @@ func (c *call) stored(ctx context.Context, v *object.Version, status int) (*repl
 	}
 	c.set("Etag", root.String())
 	c.set("X-Object-Version", strconv.FormatUint(uint64(v.ID), 10))
+	c.set("X-Object-Uuid", uuid(v.UUID)) // an addition: who follows moves need not ask again
 	return empty(status), nil
 }
 

@@ -164,7 +164,28 @@ func transferStatements() []statement {
 			w.put("c/z", "1")
 			w.do("GET", "c?wait=10&changes="+next, "").want(200).mentions(`{"name":"z"`)
 			w.do("GET", "c?changes=nonsense", "").want(400)
+			a = w.do("GET", "c?changes=now", "").want(200).mentions(`"changes":[]`)
+			_, next, _ = strings.Cut(a.body, `"next":"`)
+			next, _, _ = strings.Cut(next, `"`)
+			w.clock.Advance(time.Minute)
+			w.put("c/later", "1")
+			if a = w.do("GET", "c?changes="+next, "").want(200).mentions(`{"name":"later"`); strings.Contains(a.body, `"name":"x"`) {
+				w.Error("what came before now is told:", a.body)
+			}
+			w.as("bob", "GET", "c?changes=now", "").want(403)
 			w.as("bob", "GET", "c?changes", "").want(403)
+		}},
+		{"addition", "a tree is moved to where nothing is, if the client demands it", func(w *world) {
+			w.put("c/a", "1")
+			w.put("c/a/x", "1")
+			w.put("c/b/x", "2")
+			w.do("PUT", "c/b?delimiter=/", "", "X-Move-From", "/c/a", "If-None-Match", "*", "Content-Length", "0").want(412)
+			w.do("HEAD", "c/a/x", "").want(200)
+			w.do("HEAD", "c/b", "").want(404)
+			w.do("GET", "c/b/x", "").want(200).mentions("2")
+			w.do("PUT", "c/d?delimiter=/", "", "X-Move-From", "/c/a", "If-None-Match", "*", "Content-Length", "0").want(201)
+			w.do("HEAD", "c/d/x", "").want(200)
+			w.do("HEAD", "c/a", "").want(404)
 		}},
 	}
 }
