@@ -62,6 +62,7 @@ func newRoot(t *terminal) *cobra.Command {
 		keyringCommand(t), fsckCommand(t), gcCommand(t), scrubCommand(t), schemaCommand(t), migrateCommand(t), devCommand(t), configCommand(t), versionCommand(t),
 	)
 	root.AddCommand(objectCommands(t)...)
+	root.AddCommand(syncCommand(t))
 	root.SetCompletionCommandGroupID("")
 	return root
 }
