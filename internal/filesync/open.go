@@ -105,7 +105,7 @@ func realPath(dir string) (string, error) {
 //
 // Errors: Busy when another process synchronises the folder; Conflict when the folder is not the one that the state knows, or is synchronised with something else; Invalid when it is
 // no folder; those of the service.
-func Open(ctx context.Context, o Options) (s *Sync, err error) {
+func Open(ctx context.Context, o Options) (_ *Sync, err error) {
 	const op = "filesync.Open"
 	o.Parallel = max(o.Parallel, 0)
 	for _, d := range []struct{ field, value *time.Duration }{{&o.ScanEvery, ptr(scanEveryDefault)}, {&o.ListEvery, ptr(listEveryDefault)}} {
@@ -116,7 +116,7 @@ func Open(ctx context.Context, o Options) (s *Sync, err error) {
 	if o.Parallel == 0 {
 		o.Parallel = parallelDefault
 	}
-	s = &Sync{o: o, olds: map[string]oldFile{}, doubt: map[string]struct{}{}, failing: map[string]Failure{}}
+	s := &Sync{o: o, olds: map[string]oldFile{}, doubt: map[string]struct{}{}, failing: map[string]Failure{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
