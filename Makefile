@@ -1,10 +1,10 @@
 # "make help" says what there is. The test command is test/run; CI calls .ci/run.
 
-.PHONY: help run build test check race lint fmt fuzz-short fuzz-long invariants e2e crash lifecycle stops meta linear listings s3-tests swift-tests test-cluster cluster-faults cluster-reclaim bench cassandra-fill
+.PHONY: help run build test check race lint fmt fuzz-short fuzz-long invariants e2e crash lifecycle stops meta linear listings s3-tests swift-tests s3-tests-cassandra swift-tests-cassandra test-cluster cluster-faults cluster-reclaim bench cassandra-fill
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 run: ## serve from ./pithos-data on 127.0.0.1:9000
 	go run ./cmd/pithos serve
@@ -63,6 +63,12 @@ s3-tests: ## ceph/s3-tests by group: make s3-tests S3TESTS=checkout; COMPAT="fla
 
 swift-tests: ## Swift's functional tests beside Swift's counts: make swift-tests SWIFT="-v test_slo tests s3api"; all without SWIFT
 	go run ./test/compat/swift $(SWIFT)
+
+s3-tests-cassandra: ## ceph/s3-tests against a Pithos on one Cassandra node: S3TESTS=checkout
+	test/cassandra/with 1 go run ./test/compat -cassandra -suite "$(S3TESTS)" $(COMPAT)
+
+swift-tests-cassandra: ## Swift's functional tests against a Pithos on one Cassandra node
+	test/cassandra/with 1 go run ./test/compat/swift -cassandra $(SWIFT)
 
 test-cluster: ## conformance suites, metamorphic test, faults and reclaim on three Cassandra nodes with three replicas
 	test/cluster/run all

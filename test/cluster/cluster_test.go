@@ -50,7 +50,7 @@ type gateways struct {
 	next  atomic.Int64
 }
 
-// startGateways starts a process for each difference of its clock, with more lines of configuration.
+// startGateways starts a process for each difference of its clock, with more lines of configuration. All four stores are on the nodes.
 func startGateways(t *testing.T, at nodes.Nodes, prefix, more string, clocks ...time.Duration) *gateways {
 	t.Helper()
 	binary, err := service.Build(t.Context())
@@ -64,7 +64,7 @@ func startGateways(t *testing.T, at nodes.Nodes, prefix, more string, clocks ...
 			text += fmt.Sprintf("testing:\n  clock_ahead: %v\n  clock_behind: %v\n", max(d, 0), max(-d, 0))
 		}
 		s, err := service.Start(context.WithoutCancel(t.Context()), service.Options{
-			Binary: binary, Data: filepath.Join(t.TempDir(), "data"), Config: text, Users: []service.User{other},
+			Binary: binary, Data: filepath.Join(t.TempDir(), "data"), Config: text, Keystore: at.Keystore(prefix),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -80,6 +80,7 @@ func startGateways(t *testing.T, at nodes.Nodes, prefix, more string, clocks ...
 			}
 		})
 	}
+	g.enrol()
 	g.balance()
 	return g
 }

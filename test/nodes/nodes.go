@@ -100,9 +100,16 @@ func (n Nodes) Empty(ctx context.Context, prefix string) error {
 func (n Nodes) Config(prefix string) string {
 	var b strings.Builder
 	for _, sc := range Schemas()[1:] {
-		fmt.Fprintf(&b, "%s:\n  kind: cassandra\n  hosts: [%s]\n  keyspace: %s\n", sc.Store, strings.Join(n.Hosts, ", "), Keyspace(prefix, sc))
+		fmt.Fprintf(&b, "%s:\n%s", sc.Store, n.section(prefix, sc))
 	}
 	return b.String()
+}
+
+// Keystore is the section of a gateway whose users and keys are in a keyspace of the prefix too, without its head.
+func (n Nodes) Keystore(prefix string) string { return n.section(prefix, cassandra.KeySchema()) }
+
+func (n Nodes) section(prefix string, sc cassandra.Schema) string {
+	return fmt.Sprintf("  kind: cassandra\n  hosts: [%s]\n  keyspace: %s\n", strings.Join(n.Hosts, ", "), Keyspace(prefix, sc))
 }
 
 // Fresh makes empty keyspaces of the prefix on the nodes that the environment names, and returns what Config says of them. Keyspaces that are there are emptied.

@@ -47,7 +47,9 @@ type Options struct {
 	Data   string // data directory
 	Users  []User // besides Admin
 	Config string // more lines of configuration, as YAML
-	Domain string // for virtual-host addressing; "" for none
+	// Keystore is the lines of the section keystore, with their indentation of two, in the place of a file with Admin and Users.
+	Keystore string
+	Domain   string // for virtual-host addressing; "" for none
 
 	OpenStack string   // more lines of the section openstack, with their indentation of two
 	Env       []string // more variables
@@ -239,7 +241,11 @@ func (s *Service) config() string {
 		fmt.Fprintf(&b, "  domains: [%s]\n", s.Domain)
 	}
 	fmt.Fprintf(&b, "openstack:\n  listen: %s\n%s", s.Swift, s.OpenStack)
-	fmt.Fprintf(&b, "admin:\n  listen: %s\nkeystore:\n  kind: file\n  users:\n", s.Admin)
+	fmt.Fprintf(&b, "admin:\n  listen: %s\nkeystore:\n", s.Admin)
+	if s.Keystore != "" {
+		return b.String() + s.Keystore + s.Options.Config
+	}
+	b.WriteString("  kind: file\n  users:\n")
 	users := append([]User{{Name: "admin", Access: Admin.Access, Secret: Admin.Secret}}, s.Users...)
 	for _, u := range users {
 		fmt.Fprintf(&b, "    - name: %q\n", u.Name)

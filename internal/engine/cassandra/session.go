@@ -70,6 +70,8 @@ func Connect(c Config) (*Session, error) {
 	cluster.Timeout = orDefault(c.Timeout, 3*time.Second)
 	cluster.WriteTimeout = cluster.Timeout
 	cluster.ConnectTimeout = 5 * time.Second
+	// The driver's minute is long when all nodes were down at once and nobody was left to tell it that one is back.
+	cluster.ReconnectInterval = 2 * time.Second
 	cluster.Consistency = gocql.LocalQuorum
 	cluster.DefaultTimestamp = false // every plain write names its timestamp
 	cluster.NumConns = 2
