@@ -36,20 +36,19 @@ func adminOf(s *service.Service) (*admin.Client, error) {
 	return &admin.Client{Base: "http://" + s.Admin, Token: strings.TrimSpace(string(token)), HTTP: &http.Transport{DisableKeepAlives: true}}, nil
 }
 
-// enrol makes the users that clients are, with service.Admin as a key of the first administrator.
+// enrol makes the users that clients are, each with an account of its own. The first administrator, who may do everything everywhere, is none of them.
 func (g *gateways) enrol() {
 	g.t.Helper()
 	c, err := adminOf(g.all[0])
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	patiently(g.t, func() error {
-		return already(c.Do(g.t.Context(), http.MethodPost, "/v1/keys", nil, admin.NewKey{User: "admin:admin", AccessKey: service.Admin.Access, Secret: service.Admin.Secret}, nil))
-	})
-	patiently(g.t, func() error {
-		n := admin.NewUser{Account: other.Name, Name: other.Name, AccessKey: other.Access, Secret: other.Secret}
-		return already(c.Do(g.t.Context(), http.MethodPost, "/v1/users", nil, n, nil))
-	})
+	for _, u := range []service.User{{Name: "owner", Access: service.Admin.Access, Secret: service.Admin.Secret}, other} {
+		patiently(g.t, func() error {
+			n := admin.NewUser{Account: u.Name, Name: u.Name, AccessKey: u.Access, Secret: u.Secret}
+			return already(c.Do(g.t.Context(), http.MethodPost, "/v1/users", nil, n, nil))
+		})
+	}
 }
 
 // already turns what a request says that is repeated after it was done into no error, and what the server has no time for into Busy.
