@@ -39,6 +39,9 @@ func Serves(path string) bool {
 	}
 	rest, ok := strings.CutPrefix(path, "/v1/")
 	rest = unescape(rest)
+	if _, more, _ := strings.Cut(rest, "/"); strings.HasPrefix(rest, "/") || strings.HasPrefix(more, "/") {
+		return false // without an account or container it names nothing here, and Swift has its answer
+	}
 	return ok && !strings.HasPrefix(rest, reseller) && !strings.HasPrefix(rest, serviceReseller)
 }
 
