@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
@@ -22,7 +23,7 @@ func blobSession(t *testing.T) *Session {
 	if hosts == "" {
 		t.Skip("PITHOS_TEST_CASSANDRA names no cluster; start one with test/cassandra/run start 1")
 	}
-	s, err := Connect(Config{Hosts: strings.Split(hosts, ","), Keyspace: "test_blobs_inside"})
+	s, err := Connect(Config{Hosts: strings.Split(hosts, ","), Keyspace: "test_blobs_inside", Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func Connect(c Config) (*Session, error) {
 	cluster.Port = orDefault(c.Port, 9042)
 	cluster.Timeout = orDefault(c.Timeout, 3*time.Second)
 	cluster.WriteTimeout = cluster.Timeout
-	cluster.ConnectTimeout = 5 * time.Second
+	cluster.ConnectTimeout = max(5*time.Second, cluster.Timeout)
 	// The driver's minute is long when all nodes were down at once and nobody was left to tell it that one is back.
 	cluster.ReconnectInterval = 2 * time.Second
 	cluster.Consistency = gocql.LocalQuorum

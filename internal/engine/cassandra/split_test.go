@@ -30,7 +30,7 @@ func metaSession(t *testing.T) *Session {
 	if hosts == "" {
 		t.Skip("PITHOS_TEST_CASSANDRA names no cluster; start one with test/cassandra/run start 1")
 	}
-	s, err := Connect(Config{Hosts: strings.Split(hosts, ","), Keyspace: "test_meta_inside"})
+	s, err := Connect(Config{Hosts: strings.Split(hosts, ","), Keyspace: "test_meta_inside", Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
