@@ -19,7 +19,7 @@ import (
 // generation. What follows from a change lies in other partitions: the listing entry, usage, indexes, holders. The batch
 // carries these effects with it (cell.recent), so that whoever finds the change in the log can bring them to an end. A change:
 //
-//  1. write a row of the log, then read the cell, then look at the seal and at the row again;
+//  1. write a row of the log and read the cell, then look at the seal and at the row again;
 //  2. plan, name the holder, apply the batch if the generation is the one read;
 //  3. bring the effects about, each of which may be repeated, and make the row done.
 //
@@ -36,6 +36,9 @@ type Meta struct {
 	shards  shardMap
 	splits  splitter
 	journal journal
+	mender  mender
+	// intended spares a reading of each holder.
+	intended intentCache
 }
 
 // Sizes are bounds that tests lower. Zero fields take the defaults named.
@@ -214,6 +217,7 @@ func (m *Meta) Drop(ctx context.Context, id naming.ContainerID, _ naming.Account
 
 // Close ends the session.
 func (m *Meta) Close() error {
+	m.mender.stop()
 	m.s.Close()
 	m.splits.stop()
 	return nil

@@ -129,6 +129,7 @@ type change struct {
 	log      place        // of its row in the log
 	account  place        // of its row in the log of the account, when it has one
 	closed   bool         // the process was closed by another
+	seen     *cell        // as it was when the change began
 	prepared bool         // there is something to undo
 	used     *int64       // the intent that naming the holder used up
 	reserved []meta.Usage // under quotas, the last one holds
@@ -194,7 +195,11 @@ func (m *Meta) attempt(ctx context.Context, ch *change, decide func(c *cell) (*m
 	const op = "cassandra.Meta.apply"
 	level := gocql.LocalQuorum
 	for n := range attempts {
-		c, err := m.cell(ctx, ch.cellKey, level)
+		var err error
+		c := ch.seen
+		if n > 0 {
+			c, err = m.cell(ctx, ch.cellKey, level)
+		}
 		if err != nil {
 			return false, false, err
 		}
@@ -304,24 +309,39 @@ func (m *Meta) remember(ctx context.Context, k cellKey, c *cell, e effects) ([][
 			if err := json.Unmarshal(old, &e); err != nil {
 				return nil, errs.Wrap("cassandra.Meta.remember", errs.Corrupt, err)
 			}
-			st, err := m.logState(ctx, e.log(k), logKey{k, id})
-			if err != nil {
+			if open, err = m.bringOlder(ctx, k, e, i == recentKept-1); err != nil {
 				return nil, err
 			}
-			open = st.open
 		}
 		switch {
 		case i < recentKept-1 && open:
 			list = append(list, old)
 		case i < recentKept-1:
 			list = append(list, id[:])
-		case open:
-			if err := m.bring(ctx, k, e); err != nil {
-				return nil, err
-			}
 		}
 	}
 	return list, nil
+}
+
+// bringOlder brings an earlier change of the cell to its end, unless this process is at it just now and it need not be. What is
+// acknowledged after this one then stands on usage that has the earlier one. open is true when it is still not at its end.
+func (m *Meta) bringOlder(ctx context.Context, k cellKey, e effects, must bool) (open bool, err error) {
+	p, key := e.log(k), logKey{k, e.ID}
+	st, err := m.logState(ctx, p, key)
+	if err != nil || !st.open {
+		return false, err
+	}
+	if !must && m.atIt(p, key) {
+		return true, nil
+	}
+	var n note
+	if err := json.Unmarshal(st.rec, &n); err != nil {
+		return false, errs.Wrap("cassandra.Meta.remember", errs.Corrupt, err)
+	}
+	if err := m.bring(ctx, k, e); err != nil {
+		return false, err
+	}
+	return false, m.conclude(ctx, p, key, n, e)
 }
 
 // changeOf is the id of a remembered change: 16 bytes are the id alone.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"sync"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
@@ -64,6 +65,9 @@ func (e *effects) log(k cellKey) place {
 // change is better finished by its own process.
 func (m *Meta) finish(ctx context.Context, ch *change, e effects) error {
 	ctx = context.WithoutCancel(ctx)
+	var tidy sync.WaitGroup
+	defer tidy.Wait()
+	tidy.Go(func() { _ = m.unintend(ctx, ch.note.Holder, ch.used) }) // Reap does what fails here
 	if err := m.bringOutside(ctx, ch.cellKey, e); err != nil {
 		return err
 	}
@@ -73,10 +77,7 @@ func (m *Meta) finish(ctx context.Context, ch *change, e effects) error {
 			return err
 		}
 	}
-	if err := m.end(ctx, ch.log, k, e.Delta); err != nil {
-		return err
-	}
-	return m.unintend(ctx, ch.note.Holder, ch.used)
+	return m.end(ctx, ch.log, k, e.Delta)
 }
 
 // bring brings the effects of a change about.

@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -49,11 +50,19 @@ func (m *Meta) isNamed(ctx context.Context, h block.Holder, namer gocql.UUID, le
 // alter changes a holder: fn is given its state and changes it, gives rows to write with it, or reports false when there is nothing to
 // do. It is called again after each lost attempt, with the state read serially.
 func (m *Meta) alter(ctx context.Context, h block.Holder, fn func(l *life, level gocql.Consistency) (rows []step, change bool, err error)) error {
+	return m.alterFrom(ctx, h, nil, fn)
+}
+
+// alterFrom is alter by one who thinks to know the state (nil: who does not), and need not read it if that is so.
+func (m *Meta) alterFrom(ctx context.Context, h block.Holder, guess *life, fn func(l *life, level gocql.Consistency) (rows []step, change bool, err error)) error {
 	const op = "cassandra.Meta.holder"
 	level := gocql.LocalQuorum
 	for n := range attempts {
-		l, err := m.lifeOf(ctx, h, level)
-		if err != nil {
+		var l life
+		var err error
+		if guess != nil {
+			l, guess = *guess, nil
+		} else if l, err = m.lifeOf(ctx, h, level); err != nil {
 			return fail(op, err)
 		}
 		before := l
@@ -61,7 +70,7 @@ func (m *Meta) alter(ctx context.Context, h block.Holder, fn func(l *life, level
 		if err != nil || !change {
 			return fail(op, err)
 		}
-		if !l.alive() { // it dies now: list it first
+		if l.intent == nil && l.names == 0 { // it dies now: list it first
 			l.slot = slotAt(timedDead, m.clock.Now().UnixMicro())
 			if err := m.indexIn(ctx, timedDead, timedRow{l.slot, l.died, h[:], nil}); err != nil {
 				return fail(op, err)
@@ -98,7 +107,7 @@ func (m *Meta) name(ctx context.Context, h block.Holder, namer gocql.UUID) (used
 	if h.IsZero() {
 		return nil, nil
 	}
-	err = m.alter(ctx, h, func(l *life, level gocql.Consistency) ([]step, bool, error) {
+	err = m.alterFrom(ctx, h, m.intended.take(h), func(l *life, level gocql.Consistency) ([]step, bool, error) {
 		if level != gocql.LocalQuorum { // an earlier attempt may have done it
 			if named, err := m.isNamed(ctx, h, namer, level); err != nil || named {
 				return nil, false, err
@@ -141,7 +150,10 @@ func (m *Meta) Intend(ctx context.Context, h block.Holder, in meta.Intent) error
 	if err := m.index(ctx, timedIntent, at, h[:], nil); err != nil {
 		return fail("cassandra.Meta.Intend", err)
 	}
-	return m.alter(ctx, h, func(l *life, _ gocql.Consistency) ([]step, bool, error) {
+	var made *life
+	// Holders are fresh ids, so there is nothing to be read of this one.
+	err := m.alterFrom(ctx, h, &life{}, func(l *life, _ gocql.Consistency) ([]step, bool, error) {
+		made = nil
 		switch {
 		case l.rev != nil && l.intent != nil:
 			return nil, false, nil
@@ -149,8 +161,45 @@ func (m *Meta) Intend(ctx context.Context, h block.Holder, in meta.Intent) error
 			return nil, false, unnamable(h) // it was used before: a mistake of the caller
 		}
 		l.intent = &at
+		first := int64(1)
+		made = &life{rev: &first, intent: &at}
 		return nil, true, nil
 	})
+	if err == nil && made != nil {
+		m.intended.put(h, *made)
+	}
+	return err
+}
+
+// intentCache is the state of holders that this process has intended and not named yet. What others did to them meanwhile shows when a change
+// is not applied.
+type intentCache struct {
+	mu    sync.Mutex
+	lives map[block.Holder]life
+}
+
+// intentsCached bounds the cache; when it is full, all is forgotten.
+const intentsCached = 10_000
+
+func (c *intentCache) put(h block.Holder, l life) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lives == nil || len(c.lives) >= intentsCached {
+		c.lives = map[block.Holder]life{}
+	}
+	c.lives[h] = l
+}
+
+// take gives the state, once; nil when it is not known.
+func (c *intentCache) take(h block.Holder) *life {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l, ok := c.lives[h]
+	if !ok {
+		return nil
+	}
+	delete(c.lives, h)
+	return &l
 }
 
 // Extend gives an intent more time; see meta.Holders.
@@ -183,7 +232,7 @@ func (m *Meta) Abandon(ctx context.Context, h block.Holder) error {
 		return nil
 	}
 	var used *int64
-	err := m.alter(ctx, h, func(l *life, _ gocql.Consistency) ([]step, bool, error) {
+	err := m.alterFrom(ctx, h, m.intended.take(h), func(l *life, _ gocql.Consistency) ([]step, bool, error) {
 		if l.rev != nil && l.intent == nil {
 			return nil, false, nil
 		}

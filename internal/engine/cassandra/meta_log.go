@@ -80,8 +80,21 @@ type journal struct {
 	books  map[string]*book
 }
 
+// all is the books that there are.
+func (j *journal) all() []*book {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	books := make([]*book, 0, len(j.books))
+	for _, b := range j.books {
+		books = append(books, b)
+	}
+	return books
+}
+
 // book is what this process logs for one owner. Its lock is held while a chunk is opened or folded, once in some hundred changes.
 type book struct {
+	mending sync.Mutex // held while what is stuck is settled; taken before mu
+
 	mu     sync.Mutex
 	owner  string
 	proc   gocql.UUID
@@ -249,6 +262,7 @@ func (m *Meta) giveIn(ctx context.Context, p place, stuck *left) error {
 	}
 	if stuck != nil {
 		b.stuck[p.chunk] = append(b.stuck[p.chunk], *stuck)
+		m.mendSoon(ctx, b)
 	}
 	return m.foldFull(ctx, b, b.latest-1)
 }
@@ -334,15 +348,9 @@ func tornUsage(err error) error { return errs.Wrap("cassandra.Meta.usage", errs.
 
 // foldIdle folds what this process has logged for owners of whom nothing is under way, and forgets them.
 func (m *Meta) foldIdle(ctx context.Context) error {
-	m.journal.mu.Lock()
-	books := make([]*book, 0, len(m.journal.books))
-	for _, b := range m.journal.books {
-		books = append(books, b)
-	}
-	m.journal.mu.Unlock()
 	g, gctx := limited(ctx)
 	g.SetLimit(foldsAtOnce)
-	for _, b := range books {
+	for _, b := range m.journal.all() {
 		g.Go(func() error { return m.foldBook(gctx, b) })
 	}
 	return g.Wait()
@@ -372,6 +380,8 @@ func (m *Meta) foldBook(ctx context.Context, b *book) error {
 
 // settleStuck settles what is stuck in a book. Its chunks count as in use meanwhile.
 func (m *Meta) settleStuck(ctx context.Context, b *book) error {
+	b.mending.Lock()
+	defer b.mending.Unlock()
 	b.mu.Lock()
 	stuck := b.stuck
 	b.stuck = map[int64][]left{}
@@ -398,6 +408,11 @@ func (m *Meta) settleStuck(ctx context.Context, b *book) error {
 			b.stuck[chunk] = append(b.stuck[chunk], keys...)
 		}
 		b.mu.Unlock()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.stuck) == 0 {
+		m.mender.forget(b)
 	}
 	return failed
 }

@@ -43,7 +43,14 @@ func (m *Meta) begin(ctx context.Context, ch *change) (err error) {
 	if err != nil {
 		return err
 	}
-	return m.s.exec(ctx, addLog, append(ch.log.row(ch.cellKey, ch.id), rec)...)
+	// The cell may be read meanwhile: all that matters is that both are over before anybody looks. See look.
+	g, gctx := limited(ctx)
+	g.Go(func() error { return m.s.exec(gctx, addLog, append(ch.log.row(ch.cellKey, ch.id), rec)...) })
+	g.Go(func() (err error) {
+		ch.seen, err = m.cell(gctx, ch.cellKey, gocql.LocalQuorum)
+		return err
+	})
+	return g.Wait()
 }
 
 // takeAccount gives a change a place in the log of its account. All its places are of one process: its own.
@@ -77,18 +84,24 @@ func (m *Meta) end(ctx context.Context, p place, k logKey, delta meta.Usage) err
 // look reads, after the cell, what forbids the change: the seal, and that its row was taken by one who settles it.
 func (m *Meta) look(ctx context.Context, ch *change) error {
 	const op = "cassandra.Meta.look"
+	var state int
+	var st logState
+	g, gctx := limited(ctx)
 	if ch.puts {
-		state, _, err := m.sealOf(ctx, ch.container, gocql.LocalQuorum)
-		if err != nil {
-			return fail(op, err)
-		}
-		if state != unsealed {
-			return errs.E(op, errs.NotFound, errs.Container, ch.container.String())
-		}
+		g.Go(func() (err error) {
+			state, _, err = m.sealOf(gctx, ch.container, gocql.LocalQuorum)
+			return err
+		})
 	}
-	st, err := m.logState(ctx, ch.log, logKey{ch.cellKey, ch.id})
-	if err != nil {
+	g.Go(func() (err error) {
+		st, err = m.logState(gctx, ch.log, logKey{ch.cellKey, ch.id})
+		return err
+	})
+	if err := g.Wait(); err != nil {
 		return fail(op, err)
+	}
+	if state != unsealed {
+		return errs.E(op, errs.NotFound, errs.Container, ch.container.String())
 	}
 	if st.closed || st.rec == nil { // or closed and cleared already
 		m.leave(ch.log.proc)
@@ -201,6 +214,11 @@ func (m *Meta) settle(ctx context.Context, p place, k logKey) error {
 			return err
 		}
 	}
+	return m.conclude(ctx, p, k, n, e)
+}
+
+// conclude makes the row of a change done whose effects have been brought about.
+func (m *Meta) conclude(ctx context.Context, p place, k logKey, n note, e effects) error {
 	if n.Account != "" && e.Delta == (meta.Usage{}) {
 		if err := m.unreserve(ctx, p, k, n); err != nil {
 			return err

@@ -101,9 +101,18 @@ func (t *tallied) same(o *tallied) bool {
 	return true
 }
 
+// told is the usage of an owner with what is stuck; what cannot be settled now will be counted later.
+func (m *Meta) told(ctx context.Context, owner string) (meta.Usage, error) {
+	if err := m.mendAll(ctx); err != nil && m.s.log != nil {
+		m.s.log.WarnContext(ctx, "a usage may lack a change that could not be brought to its end yet", "error", err)
+	}
+	used, _, err := m.usage(ctx, owner, gocql.UUID{}, true)
+	return used, err
+}
+
 // usage adds up an owner; reserved is what changes other than one have reserved. A chunk that is folded while it is read shows in the tally,
-// which is therefore read again afterwards.
-func (m *Meta) usage(ctx context.Context, owner string, but gocql.UUID) (used, reserved meta.Usage, err error) {
+// which is therefore read again afterwards. all: also what others have applied and not brought to its end.
+func (m *Meta) usage(ctx context.Context, owner string, but gocql.UUID, all bool) (used, reserved meta.Usage, err error) {
 	const op = "cassandra.Meta.usage"
 	before, err := m.tally(ctx, owner)
 	if err != nil {
@@ -112,9 +121,13 @@ func (m *Meta) usage(ctx context.Context, owner string, but gocql.UUID) (used, r
 	for n := range attempts {
 		used, reserved = before.sum(), meta.Usage{}
 		open := before.open()
+		var unfinished []logged
 		for _, p := range open {
 			err := m.readLog(ctx, p, "", func(r logRow) {
 				used = used.Add(r.delta)
+				if all && !r.done && r.rec != nil && r.delta == (meta.Usage{}) {
+					unfinished = append(unfinished, logged{p, r.logKey})
+				}
 				if !r.done && r.id != but {
 					reserved = reserved.Add(r.reserved)
 				}
@@ -125,6 +138,17 @@ func (m *Meta) usage(ctx context.Context, owner string, but gocql.UUID) (used, r
 		}
 		if len(open) == 0 {
 			return used, reserved, nil
+		}
+		if len(unfinished) > 0 {
+			id, err := containerOf(owner)
+			if err != nil {
+				return used, reserved, fail(op, err)
+			}
+			sum, err := m.unfinished(ctx, id, unfinished)
+			if err != nil {
+				return used, reserved, fail(op, err)
+			}
+			used = used.Add(sum)
 		}
 		after, err := m.tally(ctx, owner)
 		if err != nil {
@@ -143,14 +167,12 @@ func (m *Meta) usage(ctx context.Context, owner string, but gocql.UUID) (used, r
 
 // AccountUsage counts an account; see meta.Tally.
 func (m *Meta) AccountUsage(ctx context.Context, account naming.AccountID) (meta.Usage, error) {
-	used, _, err := m.usage(ctx, ownerOfAccount(account), gocql.UUID{})
-	return used, err
+	return m.told(ctx, ownerOfAccount(account))
 }
 
 // ContainerUsage counts a container; see meta.Tally.
 func (m *Meta) ContainerUsage(ctx context.Context, id naming.ContainerID) (meta.Usage, error) {
-	used, _, err := m.usage(ctx, ownerOfContainer(id), gocql.UUID{})
-	return used, err
+	return m.told(ctx, ownerOfContainer(id))
 }
 
 // allow tests the limits of a change that adds delta, after having reserved it. It may be asked again with another delta.
@@ -174,7 +196,7 @@ func (m *Meta) allow(ctx context.Context, ch *change, l meta.Limits, delta meta.
 			if err := m.s.exec(gctx, reserve, rows[i]...); err != nil {
 				return err
 			}
-			sum, reserved, err := m.usage(gctx, owner, ch.id)
+			sum, reserved, err := m.usage(gctx, owner, ch.id, false)
 			used[i] = sum.Add(reserved)
 			return err
 		})

@@ -38,6 +38,46 @@ type breakers struct {
 
 	mu    sync.Mutex
 	hosts map[string]*breaker // by host id
+	known map[string]bool     // the hosts there are, by id
+	mean  time.Duration       // of what was answered lately
+}
+
+// A second try helps against a host that hangs, and makes it worse when all are slow: then the statements come twice. So it waits for several
+// times what an answer takes, and is not made where there is no second host.
+const (
+	secondTryMost = 1
+	secondAfter   = 4  // times the mean
+	meanOf        = 64 // answers
+)
+
+// Attempts is how many more tries a statement gets; see gocql.SpeculativeExecutionPolicy.
+func (b *breakers) Attempts() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.known) < 2 {
+		return 0
+	}
+	return secondTryMost
+}
+
+// Delay is how long a statement's first try is waited for.
+func (b *breakers) Delay() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(b.slow, secondAfter*b.mean)
+}
+
+func (b *breakers) knows(host *gocql.HostInfo, there bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.known == nil {
+		b.known = map[string]bool{}
+	}
+	if there {
+		b.known[host.HostID()] = true
+	} else {
+		delete(b.known, host.HostID())
+	}
 }
 
 type breaker struct {
@@ -73,6 +113,7 @@ func (b *breakers) observe(host *gocql.HostInfo, err error, took time.Duration) 
 	defer b.mu.Unlock()
 	h := b.hosts[host.HostID()]
 	if !late {
+		b.mean += (took - b.mean) / meanOf
 		if h != nil {
 			delete(b.hosts, host.HostID())
 		}
@@ -113,6 +154,18 @@ func (b *breakers) allow(host *gocql.HostInfo) bool {
 type guarded struct {
 	gocql.HostSelectionPolicy
 	breakers *breakers
+}
+
+// AddHost is told of a host of the cluster.
+func (p guarded) AddHost(host *gocql.HostInfo) {
+	p.breakers.knows(host, true)
+	p.HostSelectionPolicy.AddHost(host)
+}
+
+// RemoveHost is told of a host that left the cluster.
+func (p guarded) RemoveHost(host *gocql.HostInfo) {
+	p.breakers.knows(host, false)
+	p.HostSelectionPolicy.RemoveHost(host)
 }
 
 // Pick offers the hosts that may be asked, and then the others.

@@ -10,6 +10,7 @@ import (
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
+	"pithos/internal/clock"
 	"pithos/internal/errs"
 )
 
@@ -162,11 +163,20 @@ func missing(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "does not exist") || strings.Contains(err.Error(), "unconfigured table"))
 }
 
-// define runs a statement that changes the schema and waits until the nodes agree on it.
+// definesMost is how often a change of the schema that got no answer is sent again: on a busy cluster it takes longer than other statements.
+const definesMost = 20
+
+// define runs a statement that changes the schema, and that may be repeated, and waits until the nodes agree on it.
 func (s *Session) define(ctx context.Context, cql string) error {
 	q := s.cql.Query(strings.ReplaceAll(cql, "%k", s.keyspace)).Consistency(gocql.All).Idempotent(true)
-	if err := q.ExecContext(ctx); err != nil {
-		return err
+	for n := 0; ; n++ {
+		err := q.ExecContext(ctx)
+		if err == nil {
+			break
+		}
+		if n >= definesMost || !transient(err) || clock.Wait(ctx, time.Second) != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -103,7 +103,7 @@ func Connect(c Config) (*Session, error) {
 		s.serial = gocql.LocalSerial
 	}
 	if c.Speculate > 0 {
-		s.spec = &gocql.SimpleSpeculativeExecution{NumAttempts: 1, TimeoutDelay: c.Speculate}
+		s.spec = guard
 	}
 	return s, nil
 }
