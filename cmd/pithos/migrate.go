@@ -31,6 +31,10 @@ The target must be empty at first, and nobody may serve it before the end.
   pithos migrate --config old.yaml --to new.yaml      # says that it is complete
   pithos serve --config new.yaml
 
+The keys of the service's encryption (encryption.keyring) are brought to the target's key
+ring, on this machine: copy that file to the target's other gateways. The files of a key
+service (encryption.kms) are not touched; name the same ones in the target's configuration.
+
 Not brought over: what a finished multipart upload became, for clients that repeat its
 completion.
 
@@ -75,6 +79,9 @@ func migrateCommand(t *terminal) *cobra.Command {
 func (t *terminal) showMigration(r server.MigrateReport, online bool, to string) {
 	fmt.Fprintf(t.out, "%d accounts, %d containers, %d versions (%s), %d open uploads.\nAdded %d, amended %d, removed %d; sent %d blocks (%s) in %v.\n",
 		r.Accounts, r.Containers, r.Versions, showBytes(r.Bytes), r.Uploads, r.Added, r.Amended, r.Removed, r.BlocksSent, showBytes(r.BytesSent), r.Took.Round(time.Millisecond))
+	if r.KeysCopied > 0 {
+		fmt.Fprintf(t.out, "Brought %d encryption keys into the target's key ring. Give it to every other gateway of the target; what is encrypted is lost without it.\n", r.KeysCopied)
+	}
 	switch {
 	case r.Complete:
 		fmt.Fprintf(t.out, "Complete: every version, block and counter of the target was compared. Now run: pithos serve --config %s\n", to)

@@ -14,6 +14,7 @@ import (
 	"pithos/internal/config"
 	"pithos/internal/door/admin"
 	"pithos/internal/engine/cassandra"
+	"pithos/internal/engine/keyring"
 	"pithos/internal/errs"
 	"pithos/internal/store/blob"
 	"pithos/internal/store/bucket"
@@ -36,8 +37,9 @@ type migration struct {
 type MigrateReport struct {
 	migrate.Report
 
-	Complete bool          `json:"complete"`
-	Took     time.Duration `json:"took_ns"`
+	KeysCopied int           `json:"keys_copied"` // of the ring of encryption keys
+	Complete   bool          `json:"complete"`
+	Took       time.Duration `json:"took_ns"`
 }
 
 // place is where the four stores of a configuration are.
@@ -115,6 +117,9 @@ func (t *tasks) migrate(ctx context.Context, query url.Values, progress func(adm
 		return func(so *migrate.Report) { progress(admin.Progress{Phase: phase, Done: so.Versions, Bytes: so.Bytes}) }
 	}
 	r := MigrateReport{}
+	if r.KeysCopied, err = copyRing(t.cfg.KeyringPath(), target.KeyringPath()); err != nil {
+		return nil, err
+	}
 	if r.Report, err = migrate.Run(ctx, from, to, migrate.Options{Clock: t.o.Clock, Log: t.o.Log, Progress: tell("copy")}); err != nil {
 		return nil, err
 	}
@@ -132,6 +137,24 @@ func (t *tasks) migrate(ctx context.Context, query url.Values, progress func(adm
 	}
 	note.Done, r.Complete = t.o.Clock.Now().UTC(), true
 	return r, writeJSON(filepath.Join(t.cfg.Data, MigrationFile), note)
+}
+
+// copyRing gives the target's key ring what it lacks of the source's: without that nobody could read there what is encrypted.
+func copyRing(from, to string) (int, error) {
+	if absolute(from) == absolute(to) {
+		return 0, nil
+	}
+	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
+		return 0, nil // nothing is encrypted by the service
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return 0, err
+	}
+	n, err := keyring.Copy(from, to)
+	if err != nil {
+		return 0, fmt.Errorf("the key ring %s could not be brought to %s: %w", from, to, err)
+	}
+	return n, nil
 }
 
 // begin notes the migration. A target that was not begun to be filled from here must be empty: a pass removes from it what the source does not have.

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,6 +115,35 @@ func Use(path, id string) error {
 		}
 		return errs.E("keyring.Use", errs.NotFound, errs.SealKey, id).Because("", "the key ring has no key of that name")
 	})
+}
+
+// Copy gives the ring at to the keys of the ring at from that it lacks, and tells how many these were. A ring that is not there is made; it gets the current
+// key too, where one that is there keeps its own. errors.Is(err, fs.ErrNotExist) when there is no ring to copy from; Conflict (SealKey) when both have a key of one
+// name that is not the same, then nothing is changed.
+func Copy(from, to string) (copied int, err error) {
+	source, err := read(from)
+	if err != nil {
+		return 0, err
+	}
+	err = change(to, func(f *file) error {
+		added := 0
+		for _, k := range source.Keys {
+			i := slices.IndexFunc(f.Keys, func(o entry) bool { return o.ID == k.ID })
+			switch {
+			case i < 0:
+				f.Keys = append(f.Keys, k)
+				added++
+			case f.Keys[i].Key != k.Key:
+				return errs.E("keyring.Copy", errs.Conflict, errs.SealKey, k.ID).Because("", "both key rings have a key of this name, and they are not the same")
+			}
+		}
+		if f.Current == "" {
+			f.Current = source.Current
+		}
+		copied = added
+		return nil
+	})
+	return copied, err
 }
 
 func valid(id string) bool {

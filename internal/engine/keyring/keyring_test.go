@@ -177,3 +177,54 @@ func TestAFileIsAKeyService(t *testing.T) {
 		t.Error("a key shows")
 	}
 }
+
+func TestCopyBringsWhatIsMissing(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	if _, err := keyring.Copy(from, to); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("from a ring that is not there: %v", err)
+	}
+	for _, id := range []string{"one", "two"} {
+		if _, err := keyring.Add(from, id, true, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []int{2, 0} {
+		if n, err := keyring.Copy(from, to); err != nil || n != want {
+			t.Errorf("%d keys were copied, want %d; %v", n, want, err)
+		}
+	}
+	source, err := keyring.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := keyring.Open(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"one", "two"} {
+		a, aerr := source.Find(t.Context(), id)
+		b, berr := target.Find(t.Context(), id)
+		if aerr != nil || berr != nil || a != b {
+			t.Errorf("key %s differs: %v, %v", id, aerr, berr)
+		}
+	}
+	if id, _, err := target.Current(t.Context()); err != nil || id != "two" {
+		t.Errorf("current is %q, %v", id, err)
+	}
+	// A ring that was in use keeps its current key; a key of the same name that differs is refused.
+	used := filepath.Join(dir, "used")
+	if _, err := keyring.Add(used, "own", true, now); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := keyring.Copy(from, used); err != nil || n != 2 {
+		t.Errorf("%d, %v", n, err)
+	}
+	other := filepath.Join(dir, "other")
+	if _, err := keyring.Add(other, "one", true, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyring.Copy(from, other); !errs.Is(err, errs.Conflict) {
+		t.Errorf("another key of the same name: %v", err)
+	}
+}
