@@ -196,6 +196,7 @@ type Cluster struct {
 	Port         int
 	Keyspace     string
 	Datacenter   string // the nearest; "": that of the host that answers
+	Home         string // the one that decides and answers for the store; "": there is only one. Not of a blobstore
 	Replication  string // for the installation of the keyspace, "dc1:3"; "": one replica
 	Username     string // "": no login
 	PasswordFile string

@@ -82,7 +82,7 @@ func TestEverySettingCanBeSetFromEverySource(t *testing.T) {
 			value = "https://vault.example.org:8200"
 		}
 		switch {
-		case strings.HasSuffix(s.Key, ".datacenter"), strings.HasSuffix(s.Key, ".replication"), strings.HasSuffix(s.Key, ".ca") && s.Key != "acme.ca":
+		case strings.HasSuffix(s.Key, ".datacenter"), strings.HasSuffix(s.Key, ".home"), strings.HasSuffix(s.Key, ".replication"), strings.HasSuffix(s.Key, ".ca") && s.Key != "acme.ca":
 			value = "dc1"
 		case strings.HasSuffix(s.Key, ".username"), strings.HasSuffix(s.Key, ".password_file"), strings.HasSuffix(s.Key, ".hosts"):
 			continue // only together with other settings
@@ -216,7 +216,8 @@ func TestComplaintsNameThePlaceAndTheWayOut(t *testing.T) {
 			"one keyspace for two stores", "metastore: {kind: cassandra, hosts: [b, a], keyspace: one}\nblobstore: {kind: cassandra, hosts: [a], keyspace: one}\n",
 			"blobstore.keyspace: one is the keyspace of the metastore too",
 		},
-		{"mixed bytes and metadata", "blobstore:\n  kind: cassandra\n  hosts: [a]\n", "metastore.kind: embedded, but blobstore.kind is cassandra: another gateway"},
+		{"two homes", "metastore: {kind: cassandra, hosts: [a], home: dc1, datacenter: dc2}\nblobstore: {kind: cassandra, hosts: [a]}\n", "metastore.datacenter: dc2, but metastore.home is dc1"},
+		{"a home of blocks", "blobstore: {kind: cassandra, hosts: [a], home: dc1}\n", "blobstore.home"},
 		{"hosts of an embedded store", "blobstore:\n  hosts: [a]\n", "pithos.yaml:2: blobstore.hosts: hosts are read only with kind: cassandra"},
 		{"bad keyspace", "bucketstore: {kind: cassandra, hosts: [a], keyspace: A-b}\n", "bucketstore.keyspace: \"A-b\" is not a keyspace"},
 		{"half a login", "bucketstore: {kind: cassandra, hosts: [a], username: u}\n", "username and password_file go together"},

@@ -105,6 +105,6 @@ func document() []byte {
 	for _, f := range userFields() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", f[0], strings.ReplaceAll(f[1], "|", "\\|"))
 	}
-	b.WriteString("\n## Stores\n\nAll stores are `{kind: embedded}` unless told otherwise: in the data directory. Each may be `{kind: cassandra, hosts: [...]}` with a cluster and keyspace of its own; `metastore` and `blobstore` must be of one kind. `pithos schema install` makes the keyspaces.\n")
+	b.WriteString("\n## Stores\n\nAll stores are `{kind: embedded}` unless told otherwise: in the data directory. Each may be `{kind: cassandra, hosts: [...]}` with a cluster and keyspace of its own; a `metastore` on Cassandra wants its `blobstore` there too, since other gateways could not read the bytes in this one's data directory. `pithos schema install` makes the keyspaces. A keyspace of a blobstore belongs to the first metastore that it was used with; another one is refused. Several data centres: docs/operations/datacentres.md.\n")
 	return b.Bytes()
 }

@@ -214,7 +214,7 @@ func (l *loader) checkKMS(k KMS) {
 	}
 }
 
-// checkClusters asks for hosts where they are needed, and for metadata and bytes to be of one kind.
+// checkClusters asks for hosts where they are needed, and for the bytes to be where all can read them who read the metadata.
 func (l *loader) checkClusters(c *Config) {
 	for _, s := range c.clusters() {
 		hosts, kind := s.section+".hosts", s.section+".kind"
@@ -224,6 +224,10 @@ func (l *loader) checkClusters(c *Config) {
 		case s.kind != Cassandra && len(s.cluster.Hosts) > 0:
 			l.problem(l.where(hosts, kind), hosts, "hosts are read only with kind: cassandra; write kind: cassandra, or remove the hosts")
 		}
+		if s.cluster.Home != "" && s.cluster.Datacenter != "" && s.cluster.Home != s.cluster.Datacenter {
+			l.problem(l.where(s.section+".datacenter", s.section+".home"), s.section+".datacenter",
+				"%s, but %s.home is %s: that data centre's nodes answer for this store; leave datacenter out", s.cluster.Datacenter, s.section, s.cluster.Home)
+		}
 		if (s.cluster.Username == "") != (s.cluster.PasswordFile == "") {
 			l.problem(l.where(s.section+".username", s.section+".password_file"), s.section+".username", "username and password_file go together; write both or none")
 		}
@@ -232,9 +236,6 @@ func (l *loader) checkClusters(c *Config) {
 	case c.Meta.Kind == Cassandra && c.Blobs.Kind != Cassandra:
 		l.problem(l.where("blobstore.kind", "metastore.kind"), "blobstore.kind",
 			"%s, but metastore.kind is cassandra: other gateways of the cluster could not read bytes that lie in this one's data directory; write kind: cassandra, with a cluster of its own if you like", c.Blobs.Kind)
-	case c.Meta.Kind != Cassandra && c.Blobs.Kind == Cassandra:
-		l.problem(l.where("metastore.kind", "blobstore.kind"), "metastore.kind",
-			"%s, but blobstore.kind is cassandra: another gateway with a data directory of its own would take this one's blocks for orphans and remove them; write kind: cassandra", c.Meta.Kind)
 	case c.Meta.Kind == Cassandra && c.Meta.Cluster.Keyspace == c.Blobs.Cluster.Keyspace && slices.ContainsFunc(c.Meta.Cluster.Hosts, func(host string) bool {
 		return slices.Contains(c.Blobs.Cluster.Hosts, host)
 	}):

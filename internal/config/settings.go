@@ -55,8 +55,8 @@ func (c *Config) settings() []setting {
 		one("admin.listen", "address", "Address of the admin API, `/metrics`, `/healthz`, `/readyz` and profiles. Keep it on a private network: metrics and health need no token.", &c.Admin.Listen, parseAddress, showText),
 		one("keystore.kind", "`embedded`, `file` or `cassandra`", "`embedded` keeps users and keys in the data directory (`pithos user add`), `cassandra` on a cluster; `file` takes them from `keystore.users`.", &c.Keystore.Kind, parseWord(Embedded, File, Cassandra), showText),
 		one("bucketstore.kind", "`embedded` or `cassandra`", "Engine that keeps buckets and containers.", &c.Buckets.Kind, parseWord(Embedded, Cassandra), showText),
-		one("metastore.kind", "`embedded` or `cassandra`", "Engine that keeps objects' metadata. The same kind as `blobstore.kind`.", &c.Meta.Kind, parseWord(Embedded, Cassandra), showText),
-		one("blobstore.kind", "`embedded` or `cassandra`", "Engine that keeps objects' bytes. The same kind as `metastore.kind`.", &c.Blobs.Kind, parseWord(Embedded, Cassandra), showText),
+		one("metastore.kind", "`embedded` or `cassandra`", "Engine that keeps objects' metadata.", &c.Meta.Kind, parseWord(Embedded, Cassandra), showText),
+		one("blobstore.kind", "`embedded` or `cassandra`", "Engine that keeps objects' bytes. `cassandra` where `metastore.kind` is.", &c.Blobs.Kind, parseWord(Embedded, Cassandra), showText),
 		one("limits.object_size", "size", "Largest object.", &l.ObjectSize, parseSize(1, 50<<40), showSize),
 		one("limits.put_size", "size", "Largest single PUT or part.", &l.PutSize, parseSize(1, 50<<40), showSize),
 		one("limits.part_min", "size", "Smallest part of a multipart upload, the last one excepted.", &l.PartMin, parseSize(1, 5<<30), showSize),
@@ -143,6 +143,11 @@ func (c *Config) clusterSettings() []setting {
 			one(k+"port", "number", "CQL port of the cluster.", &cl.Port, parseNumber(1, 65535), showNumber),
 			one(k+"keyspace", "name", "Keyspace of the "+s.section+": lower-case letters, digits and `_`.", &cl.Keyspace, parseKeyspace, showText),
 			one(k+"datacenter", "name", "Data centre of the cluster whose hosts are asked. Without it, any.", &cl.Datacenter, parsePlain, showText),
+		)
+		if s.section != "blobstore" { // blocks are the same everywhere
+			rows = append(rows, one(k+"home", "name", "Data centre whose nodes decide and answer for this store, needed when the keyspace is replicated in several. All gateways, wherever they are, name the same and reach its hosts; it stays.", &cl.Home, parsePlain, showText))
+		}
+		rows = append(rows,
 			one(k+"replication", "replication", "What `pithos schema install` makes the keyspace with: `DATACENTRE:REPLICAS`, several with commas, for example `dc1:3`. Without it one replica, which suits only trials.", &cl.Replication, parsePlain, showText),
 			one(k+"username", "name", "Role to log in with. Without it, no login.", &cl.Username, parsePlain, showText),
 			one(k+"password_file", "file", "File with the password.", &cl.PasswordFile, parseText("a file"), showText),

@@ -1,13 +1,17 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"pithos/internal/clock"
@@ -57,6 +61,7 @@ func openClusters(ctx context.Context, cfg *config.Config, engine Engine, log *s
 	if len(clusters) == 0 {
 		return engine, nil
 	}
+	tied := tie{data: cfg.Data, embedded: cfg.Meta.Kind == config.Embedded}
 	m := &mixed{Engine: engine, keys: engine.Keys(), buckets: engine.Buckets(), meta: engine.Meta(), blobs: engine.Blobs()}
 	for _, cl := range clusters {
 		s, err := connect(cl, log)
@@ -64,7 +69,11 @@ func openClusters(ctx context.Context, cfg *config.Config, engine Engine, log *s
 			return nil, errors.Join(err, m.Close())
 		}
 		m.opened = append(m.opened, s)
-		if err := ready(ctx, cl, s, log, c); err != nil {
+		err = ready(ctx, cl, s, log, c)
+		if err == nil {
+			err = tied.use(ctx, cl, s)
+		}
+		if err != nil {
 			return nil, errors.Join(err, m.Close())
 		}
 		switch cl.Store {
@@ -81,10 +90,62 @@ func openClusters(ctx context.Context, cfg *config.Config, engine Engine, log *s
 	return m, nil
 }
 
+// MetastoreFile is where a data directory keeps the name by which a blobstore elsewhere knows its metastore.
+const MetastoreFile = "metastore.id"
+
+// tie ties the stores of one service together: each to its home, and the blobstore to the metastore.
+type tie struct {
+	data     string // the data directory
+	embedded bool   // it has the metastore
+	id       string // of a metastore on a cluster; it comes before its blobstore
+}
+
+// use is told of each store on a cluster, in the order of config.Clusters, when its schema was checked.
+func (t *tie) use(ctx context.Context, cl config.NamedCluster, s *cassandra.Session) (err error) {
+	if cl.Store == "blobstore" {
+		err = cassandra.Nearest(ctx, s, cl.Datacenter)
+	} else {
+		_, err = cassandra.Settle(ctx, s, cl.Home)
+	}
+	switch {
+	case err != nil:
+	case cl.Store == "metastore":
+		t.id, err = cassandra.Claim(ctx, s, cassandra.FactID, rand.Text())
+	case cl.Store == "blobstore":
+		if t.embedded {
+			t.id, err = metastoreID(t.data)
+		}
+		if err == nil {
+			err = cassandra.Tie(ctx, s, t.id)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", cl.Store, err)
+	}
+	return nil
+}
+
+// metastoreID is the name of the metastore in a data directory, which gets one when it has none.
+func metastoreID(data string) (string, error) {
+	var kept struct {
+		ID string `json:"id"`
+	}
+	path := filepath.Join(data, MetastoreFile)
+	err := readJSON(path, &kept)
+	if errors.Is(err, fs.ErrNotExist) {
+		kept.ID = rand.Text()
+		err = writeJSON(path, kept)
+	}
+	if err == nil && kept.ID == "" {
+		err = fmt.Errorf("%s is damaged; restore it from a copy of the data directory", path)
+	}
+	return kept.ID, err
+}
+
 // connect opens a session on a store's cluster.
 func connect(cl config.NamedCluster, log *slog.Logger) (*cassandra.Session, error) {
 	c := cassandra.Config{
-		Hosts: cl.Hosts, Port: cl.Port, Keyspace: cl.Keyspace, Datacenter: cl.Datacenter, Replication: cl.Replication, Username: cl.Username, Log: log,
+		Hosts: cl.Hosts, Port: cl.Port, Keyspace: cl.Keyspace, Datacenter: cmp.Or(cl.Home, cl.Datacenter), Replication: cl.Replication, Username: cl.Username, Log: log,
 	}
 	if cl.PasswordFile != "" {
 		raw, err := os.ReadFile(cl.PasswordFile)
@@ -115,7 +176,7 @@ func ready(ctx context.Context, cl config.NamedCluster, s *cassandra.Session, lo
 	if err := cassandra.CheckSchema(ctx, s, schemaOf(cl.Store)); err != nil {
 		return fmt.Errorf("%s: %w", cl.Store, err)
 	}
-	warnings, err := cassandra.CheckCluster(ctx, s, cl.Datacenter, c)
+	warnings, err := cassandra.CheckCluster(ctx, s, cmp.Or(cl.Home, cl.Datacenter), c)
 	if err != nil {
 		return fmt.Errorf("%s: %w", cl.Store, err)
 	}

@@ -229,11 +229,15 @@ func (t *tasks) target(ctx context.Context, cfg *config.Config) (migrate.Stores,
 		engine, opened = e, append(opened, e.Close)
 	}
 	to := migrate.Stores{Keys: engine.Keys(), Writer: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()}
+	tied := tie{data: cfg.Data, embedded: cfg.Meta.Kind == config.Embedded}
 	for _, cl := range clusters {
 		s, err := connect(cl, t.o.Log)
 		if err == nil {
 			opened = append(opened, func() error { s.Close(); return nil })
 			err = ready(ctx, cl, s, t.o.Log, t.o.Clock)
+		}
+		if err == nil {
+			err = tied.use(ctx, cl, s)
 		}
 		if err != nil {
 			return migrate.Stores{}, nil, errors.Join(err, closeAll())

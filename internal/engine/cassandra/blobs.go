@@ -104,7 +104,7 @@ func BlobSchema() Schema {
 		`CREATE TABLE IF NOT EXISTS %k.holder_block (holder uuid, lane int, hash blob, PRIMARY KEY ((holder, lane), hash))`,
 		`CREATE TABLE IF NOT EXISTS %k.sweep (lane int, hash blob, mark uuid, PRIMARY KEY (lane, hash, mark)) WITH gc_grace_seconds = 0`,
 		`CREATE TABLE IF NOT EXISTS %k.quarantine (one int, hash blob, inc bigint, PRIMARY KEY (one, hash))`,
-	}}}
+	}, {factTable}}}
 }
 
 var (

@@ -18,6 +18,7 @@ import (
 
 var (
 	writers = flag.Int("writers", 32, "that fill the buckets at once")
+	fillFor = flag.Duration("fill-for", 0, "end the filling after this long, however many names there are; 0: never")
 	fill    = flag.Int("fill", 300, "names of the large bucket; 500000 for the figures of docs/performance.md")
 )
 
@@ -36,7 +37,7 @@ func TestFill(t *testing.T) {
 		names int
 	}{{small, min(1000, *fill)}, {large, *fill}} {
 		began := time.Now()
-		fillBucket(t, m, b.id, b.names)
+		b.names = fillBucket(t, m, b.id, b.names)
 		took := time.Since(began)
 		m.splits.running.Wait()
 		shards, longest, keys := shardsOf(t, m, namesOf(b.id))
@@ -54,20 +55,21 @@ func TestFill(t *testing.T) {
 	}
 }
 
-// fillBucket puts names from many writers, every seventh from behind, so that shards split at their ends and in between.
-func fillBucket(t *testing.T, m *Meta, id naming.ContainerID, names int) {
+// fillBucket puts names from many writers, every seventh from behind, so that shards split at their ends and in between. It tells how many it put.
+func fillBucket(t *testing.T, m *Meta, id naming.ContainerID, names int) int {
 	t.Helper()
+	began := time.Now()
 	g, ctx := errgroup.WithContext(t.Context())
-	var next atomic.Int64
+	var next, put atomic.Int64
 	for range *writers {
 		g.Go(func() error {
 			for {
 				i := int(next.Add(1)) - 1
-				if i >= names {
+				if i >= names || *fillFor > 0 && time.Since(began) > *fillFor {
 					return nil
 				}
-				if i%50_000 == 0 {
-					t.Logf("%d of %d names", i, names)
+				if i%10_000 == 0 {
+					t.Logf("%d of %d names after %v", i, names, time.Since(began).Round(time.Second))
 				}
 				_, err := m.Commit(ctx, putOf(id, fillName(i*7919%names), time.Now()))
 				for n := 0; transientError(err) && n < 20; n++ {
@@ -76,12 +78,14 @@ func fillBucket(t *testing.T, m *Meta, id naming.ContainerID, names int) {
 				if err != nil {
 					return err
 				}
+				put.Add(1)
 			}
 		})
 	}
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
+	return int(put.Load())
 }
 
 // pages measures pages from random places.

@@ -82,7 +82,7 @@ func MetaSchema() Schema {
 		`CREATE TABLE IF NOT EXISTS %k.slot (kind text, slot bigint, PRIMARY KEY (kind, slot))`,
 		`CREATE TABLE IF NOT EXISTS %k.holder (holder uuid, namer uuid, rev bigint static, intent bigint static, names int static,
 			died bigint static, slot bigint static, PRIMARY KEY (holder, namer))`,
-	}}}
+	}, {factTable}}}
 }
 
 // attempts bounds how often a change that lost to others is tried again.

@@ -34,7 +34,7 @@ func KeySchema() Schema {
 		`CREATE TABLE IF NOT EXISTS %k.access_key (id text PRIMARY KEY, rec blob, revision bigint, writer uuid)`,
 		`CREATE TABLE IF NOT EXISTS %k.canonical (id text PRIMARY KEY, account text)`,
 		`CREATE TABLE IF NOT EXISTS %k.listed (kind text, owner text, id text, PRIMARY KEY ((kind, owner), id))`,
-	}}}
+	}, {factTable}}}
 }
 
 // BucketSchema is the bucketstore's. bucket and container are LWT only; account_container is an index that is checked
@@ -45,7 +45,7 @@ func BucketSchema() Schema {
 		`CREATE TABLE IF NOT EXISTS %k.container (account text, name text, container uuid, bucket text, region text, created bigint,
 			config blob, revision bigint, writer uuid, PRIMARY KEY ((account, name)))`,
 		`CREATE TABLE IF NOT EXISTS %k.account_container (account text, name text, container uuid, PRIMARY KEY (account, name, container))`,
-	}}}
+	}, {factTable}}}
 }
 
 // The table that says which version of the schema a keyspace has.

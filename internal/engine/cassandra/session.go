@@ -26,11 +26,8 @@ type Config struct {
 	Username    string
 	Password    string
 	TLS         *tls.Config
-	// LocalOnly makes lightweight transactions of containers and objects agree inside one data centre (LOCAL_SERIAL);
-	// global names always agree over all (SERIAL).
-	LocalOnly bool
-	Timeout   time.Duration // of one statement: 3 s
-	Speculate time.Duration // a second try at another host after this: 150 ms; negative: never
+	Timeout     time.Duration // of one statement: 3 s
+	Speculate   time.Duration // a second try at another host after this: 150 ms; negative: never
 	// Requests and Bytes bound what is under way to the cluster at once; further requests wait a little, and then fail with Busy.
 	Requests int           // 512
 	Bytes    int64         // 64 MiB
@@ -44,7 +41,7 @@ type Session struct {
 	cql      *gocql.Session
 	keyspace string
 	spec     gocql.SpeculativeExecutionPolicy
-	serial   gocql.Consistency // of lightweight transactions inside a home region
+	serial   gocql.Consistency // of a metastore's lightweight transactions; see Settle
 	timeout  time.Duration
 	gate     *gate
 	policy   gocql.HostSelectionPolicy
@@ -99,9 +96,6 @@ func Connect(c Config) (*Session, error) {
 	}
 	s := &Session{cql: session, keyspace: c.Keyspace, serial: gocql.Serial, timeout: cluster.Timeout, log: c.Log, policy: cluster.PoolConfig.HostSelectionPolicy, datacenter: c.Datacenter}
 	s.gate = newGate(orDefault(c.Requests, 512), orDefault(c.Bytes, 64<<20), orDefault(c.Wait, 2*time.Second))
-	if c.LocalOnly {
-		s.serial = gocql.LocalSerial
-	}
 	if c.Speculate > 0 {
 		s.spec = guard
 	}
