@@ -24,7 +24,13 @@ var template = sync.OnceValue(func() []byte {
 // body is a buffer that turns into a new object's bytes for a few cycles per block.
 type body []byte
 
-func newBody(size int) body { return append(body(nil), template()[:size]...) }
+func newBody(size int) body {
+	b := make(body, 0, size)
+	for len(b) < size {
+		b = append(b, template()[:min(size-len(b), 16*mib)]...)
+	}
+	return b
+}
 
 // stamp makes the bytes those of the object with this number.
 func (b body) stamp(number uint64) {

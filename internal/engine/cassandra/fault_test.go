@@ -219,6 +219,7 @@ func dieAt(t *testing.T, s *Session, at int, sent bool) (died bool) {
 		return err
 	})
 	_, err := mortal.Commit(t.Context(), second)
+	mortal.mender.stop()
 	if err == nil && died {
 		t.Logf("the change was answered before statement %d", at)
 	}
