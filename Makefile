@@ -1,6 +1,6 @@
 # "make help" says what there is. The test command is test/run; CI calls .ci/run.
 
-.PHONY: help run build test check race lint fmt fuzz-short fuzz-long invariants e2e crash lifecycle stops meta linear listings s3-tests swift-tests s3-tests-cassandra swift-tests-cassandra test-cluster cluster-faults cluster-reclaim bench cassandra-fill
+.PHONY: help run build test check race lint fmt fuzz-short fuzz-long invariants e2e crash lifecycle stops meta linear listings s3-tests swift-tests s3-tests-cassandra swift-tests-cassandra test-cluster cluster-faults cluster-reclaim bench cassandra-fill sync-torture sync-figures
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -81,6 +81,12 @@ cluster-reclaim: ## collect garbage on Cassandra while blocks lose and gain owne
 
 cassandra-fill: ## a bucket of 500,000 names on one Cassandra node: pages and largest partitions; NAMES=n changes that
 	test/cassandra/fill
+
+sync-torture: ## two synchronised folders under kills and cuts, 5,000 changes; STEPS=n and SEED=n change that
+	go test -count=1 -v -timeout 60m -run TestTorture ./test/twoway -steps $(or $(STEPS),5000) $(if $(SEED),-seed $(SEED))
+
+sync-figures: ## time and bytes of pithos sync beside rsync and rclone, as Markdown; FIGURES="flags"
+	go run ./test/syncfigures $(FIGURES)
 
 bench: ## speed and memory beside their limits, as Markdown on standard output; BENCH="flags"
 	go run ./test/bench $(BENCH)

@@ -33,7 +33,7 @@ import (
 )
 
 var (
-	steps = flag.Int("steps", 160, "changes that users make")
+	steps = flag.Int("steps", 120, "changes that users make")
 	seed  = flag.Uint64("seed", 0, "seed of the run; 0 draws one")
 )
 
