@@ -1,8 +1,8 @@
 // Command tally reads the output of go test -json and prints it for people: a line for each package, everything that a failed
 // test said, the reason of each skipped test, and at the end "N passed, N failed, N skipped". It exits with 1 if anything failed.
 //
-// With -no-skips a skipped test counts as a failure: where the test command has installed everything, nothing is left to skip. -may-skip names a
-// package whose tests need something that this machine cannot have.
+// With -no-skips a skipped test counts as a failure: where the test command has installed everything, nothing is left to skip. -may-skip names
+// packages, or single tests as PACKAGE.TEST, that need something which this machine cannot have, separated by commas.
 package main
 
 import (
@@ -49,9 +49,19 @@ type tally struct {
 	inside  map[string]bool             // packages in which a test failed
 }
 
+// allowed tells whether a test may be skipped.
+func (t *tally) allowed(pkg, test string) bool {
+	for one := range strings.SplitSeq(t.maySkip, ",") {
+		if one != "" && (one == pkg || one == pkg+"."+test) {
+			return true
+		}
+	}
+	return false
+}
+
 func main() {
 	noSkips := flag.Bool("no-skips", false, "count a skipped test as failed")
-	maySkip := flag.String("may-skip", "", "package whose skipped tests are no failures")
+	maySkip := flag.String("may-skip", "", "`list` of packages and tests, separated by commas, whose skips are no failures")
 	flag.Parse()
 	sum, err := read(os.Stdin, &tally{noSkips: *noSkips, maySkip: *maySkip, out: os.Stdout})
 	if err != nil {
@@ -120,7 +130,7 @@ func (t *tally) finishTest(e event, key string) {
 	if e.Action == "skip" {
 		t.skipped++
 	}
-	if e.Action == "fail" || t.noSkips && e.Package != t.maySkip {
+	if e.Action == "fail" || t.noSkips && !t.allowed(e.Package, e.Test) {
 		t.failed++
 		t.inside[e.Package] = true
 	}
