@@ -2,7 +2,9 @@ package backend_test
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,6 +89,42 @@ func TestATreeThatDoesNotFitStaysWhereItIs(t *testing.T) {
 	if _, err := w.CopyTree(t.Context(), w.bob, copyOf("a", "b"), backend.Tree{Delimiter: "/"}); !errs.Is(err, errs.Denied) {
 		t.Errorf("by bob: %v", err)
 	}
+}
+
+// TestATreeThatFailsInTheMiddle is put back, the error tells what was done, and what was broken off goes on when it is asked for again.
+func TestATreeThatFailsInTheMiddle(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"a", "a/1", "a/2"} {
+		w.put(name, []byte(name))
+	}
+	for _, move := range []bool{false, true} {
+		r := copyOf("a", "z")
+		r.Change = func(*object.Version, *backend.Attributes) error { return errs.E("test", errs.Invalid, errs.Request, "").Because("", "not so") }
+		_, err := w.CopyTree(t.Context(), w.alice, r, backend.Tree{Delimiter: "/", Move: move})
+		var e *errs.Error
+		if !errors.As(err, &e) || e.Kind != errs.Invalid || !strings.HasPrefix(e.Msg, "not so; 2 of 3 objects were ") || !strings.HasSuffix(e.Msg, "and put back") {
+			t.Errorf("move %v: %v: %+v", move, err, e)
+		}
+		w.wantNames("put back", "a", "a/1", "a/2")
+	}
+	// A process that died had moved one of them.
+	if _, err := w.Move(t.Context(), w.alice, copyOf("a/1", "z/1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.CopyTree(t.Context(), w.alice, copyOf("a", "z"), backend.Tree{Delimiter: "/", Move: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.wantNames("gone on", "z", "z/1", "z/2")
+	w.delete(target("z/1"))
+	r := object.Precondition{IfMatch: []string{"not this one"}}
+	if err := w.DeleteTree(t.Context(), w.alice, ref("photos"), "z", "/", r); !errs.Is(err, errs.Precondition) {
+		t.Errorf("a condition that does not hold: %v", err)
+	}
+	w.wantNames("not begun", "z", "z/2")
+	if err := w.DeleteTree(t.Context(), w.alice, ref("photos"), "z", "/", object.Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	w.wantNames("deleted")
 }
 
 func TestHistoryIsPurgedByTime(t *testing.T) {
