@@ -99,6 +99,9 @@ func (k *Container) Put(ctx context.Context, name string, src io.ReaderAt, size 
 	}
 	for range roundsMax {
 		missing, err := u.commit(ctx)
+		if statusOf(err) == http.StatusNotImplemented { // the container encrypts: it takes no blocks ahead of their object (see docs/api/pithos-plus.md)
+			return u.report, u.whole(ctx)
+		}
 		if err != nil || missing == nil {
 			return u.report, err
 		}
@@ -160,6 +163,29 @@ type upload struct {
 	report Report
 }
 
+// whole sends the file in one request.
+func (u *upload) whole(ctx context.Context) error {
+	req, err := u.k.c.request(ctx, http.MethodPut, u.k.path(u.name), io.NewSectionReader(u.src, 0, u.h.Bytes))
+	if err != nil {
+		return err
+	}
+	if req.ContentLength = u.h.Bytes; u.h.Bytes == 0 {
+		req.Body = http.NoBody
+	}
+	u.describe(req)
+	req.Header.Set("ETag", u.report.Hash)
+	res, err := u.k.c.send(req)
+	if err != nil {
+		return err
+	}
+	drop(res)
+	u.report.Moved, u.report.Sent = u.h.Bytes, u.report.Blocks
+	if u.o.Progress != nil {
+		u.o.Progress(u.h.Bytes, u.h.Bytes, u.report.Moved)
+	}
+	return nil
+}
+
 // commit asks for the object to be made; missing are the hashes of blocks that have to be sent first.
 func (u *upload) commit(ctx context.Context) (missing []string, err error) {
 	raw, err := json.Marshal(u.h)
@@ -170,20 +196,7 @@ func (u *upload) commit(ctx context.Context) (missing []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/octet-stream")
-	if u.o.ContentType != "" {
-		req.Header.Set("Content-Type", u.o.ContentType)
-	}
-	switch u.o.IfHash {
-	case "":
-	case "*":
-		req.Header.Set("If-None-Match", "*")
-	default:
-		req.Header.Set("If-Match", u.o.IfHash)
-	}
-	for key, value := range u.o.Meta {
-		req.Header.Set("X-Object-Meta-"+escapeName(key), escapeName(value))
-	}
+	u.describe(req)
 	res, err := u.k.c.http.Do(req)
 	if err != nil {
 		return nil, err
@@ -201,6 +214,24 @@ func (u *upload) commit(ctx context.Context) (missing []string, err error) {
 	u.report.Version, _ = strconv.ParseUint(res.Header.Get("X-Object-Version"), 10, 64) // absent is 0
 	u.report.UUID = res.Header.Get("X-Object-Uuid")
 	return nil, nil
+}
+
+// describe sets what a request says of the object that it makes, and its conditions.
+func (u *upload) describe(req *http.Request) {
+	req.Header.Set("Content-Type", "application/octet-stream")
+	if u.o.ContentType != "" {
+		req.Header.Set("Content-Type", u.o.ContentType)
+	}
+	switch u.o.IfHash {
+	case "":
+	case "*":
+		req.Header.Set("If-None-Match", "*")
+	default:
+		req.Header.Set("If-Match", u.o.IfHash)
+	}
+	for key, value := range u.o.Meta {
+		req.Header.Set("X-Object-Meta-"+escapeName(key), escapeName(value))
+	}
 }
 
 // send sends blocks, several at once.

@@ -127,6 +127,8 @@ type OpenStack struct {
 	DisableFile string        // while it exists, /healthcheck answers 503
 	ReapDelay   time.Duration // how long expired objects can be asked for
 	Forbidden   string        // characters that no name may have
+	ExternalURL string        // how clients reach the Pithos+ API; "": as they say
+	ContentURL  string        // how clients reach public links and views; "": as the rest
 	Rates       Rates
 }
 

@@ -297,6 +297,18 @@ func parseExternal(s string) (string, error) {
 	return u.String(), nil
 }
 
+// parseOrigin reads an address of the service that has no path; "" is none.
+func parseOrigin(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	text, err := parseExternal(s)
+	if u, bad := url.Parse(text); err == nil && (bad != nil || u.Path != "") {
+		err = fmt.Errorf("%q has a path; write for example https://files.example.org", clip(s))
+	}
+	return text, err
+}
+
 // parseNetwork reads an address or a network.
 func parseNetwork(s string) (string, error) {
 	if _, err := netip.ParseAddr(s); err == nil {

@@ -47,7 +47,7 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 	})
 	plus := pithos.New(b, pithos.Options{
 		Who: door.Who, SignIn: door.Issue, Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("pithos"),
-		Pace: s.pace(), Shares: s.shares,
+		Pace: s.pace(), Shares: s.shares, External: cfg.OpenStack.ExternalURL, Content: cfg.OpenStack.ContentURL,
 	})
 	signIn := s.shares.Limit(door)
 	s.swiftIn = &gate{refuse: http.HandlerFunc(objects.Refuse), next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

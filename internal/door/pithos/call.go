@@ -300,6 +300,31 @@ func (c *call) external() string {
 	return scheme + "://" + c.r.Host
 }
 
+// content is the beginning of URLs of public links and views.
+func (c *call) content() string {
+	if c.door.o.Content != "" {
+		return c.door.o.Content
+	}
+	return c.external()
+}
+
+// contentElsewhere is where a public link or view has to be asked for, if that is another host than the one asked; else "" (Pithos+ 9).
+func (c *call) contentElsewhere() string {
+	if c.door.o.Content == "" || c.level != publicLevel && c.level != viewLevel {
+		return ""
+	}
+	_, host, _ := strings.Cut(c.door.o.Content, "://")
+	if strings.EqualFold(c.r.Host, host) {
+		return ""
+	}
+	target := c.r.RequestURI
+	if _, rest, ok := strings.Cut(target, "://"); ok && !strings.HasPrefix(target, "/") {
+		_, rest, _ = strings.Cut(rest, "/")
+		target = "/" + rest
+	}
+	return c.door.o.Content + target
+}
+
 // clip bounds text of a client before it goes into an answer or the log.
 func clip(s string) string {
 	if len(s) > 128 {

@@ -136,7 +136,7 @@ func getContainer(ctx context.Context, c *call) (*reply, error) {
 		return nil, err
 	}
 	c.set("Last-Modified", wire.FormatDate(modified))
-	if err := c.describeContainer(ctx, container, owner, until, past); err != nil {
+	if err := c.describeContainer(ctx, container, modified, owner, until, past); err != nil {
 		return nil, err
 	}
 	if c.r.Method == http.MethodHead {
@@ -168,10 +168,10 @@ func (c *call) openContainer(ctx context.Context) (container bucket.Container, o
 	return container, false, nil
 }
 
-func (c *call) describeContainer(ctx context.Context, container bucket.Container, owner bool, until time.Time, past bool) error {
+func (c *call) describeContainer(ctx context.Context, container bucket.Container, modified time.Time, owner bool, until time.Time, past bool) error {
 	c.setInt("X-Container-Block-Size", c.door.b.BlockSize(container))
 	c.set("X-Container-Block-Hash", hashName)
-	keys, err := c.metaKeys(ctx, owner, until, past)
+	keys, err := c.knownKeys(ctx, container.ID, modified, owner, until, past)
 	if err != nil {
 		return err
 	}

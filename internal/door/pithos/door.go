@@ -48,6 +48,9 @@ type Options struct {
 	SignIn func(ctx context.Context, user, secret string) (token string, who key.User, err error)
 	// External is how clients reach the service, "https://host"; "": as the request says.
 	External string
+	// Content is how clients reach public links and views, "https://files.example.org": a host of its own, so that what users store never runs where people sign
+	// in. "": the same host.
+	Content string
 	// NoQueryTokens refuses tokens in the query (Pithos+ 2.2).
 	NoQueryTokens bool
 	// Key signs the tokens of view URLs (Pithos+ 10).
@@ -65,6 +68,7 @@ type Door struct {
 	o     Options
 	rows  []row
 	spent spent
+	keys  keysCache
 }
 
 // New makes a door in front of b.
@@ -117,6 +121,9 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 			c.row = r
 		}
 	}
+	if c.row == nil && c.contentElsewhere() != "" {
+		return nil, forbidden()
+	}
 	if c.row == nil {
 		allowed := d.allowed(c.level, c.path)
 		if allowed == "" {
@@ -136,6 +143,10 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 	}
 	if err := c.checkNames(); err != nil {
 		return nil, err
+	}
+	if elsewhere := c.contentElsewhere(); elsewhere != "" {
+		c.set("Location", elsewhere)
+		return empty(http.StatusFound), nil
 	}
 	return c.row.handle(ctx, c)
 }

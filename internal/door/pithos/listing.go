@@ -356,7 +356,7 @@ func (c *call) allowedTo(ctx context.Context, container bucket.Container, name n
 	return "read", err
 }
 
-func (c *call) publicURL(id string) string { return c.external() + public + id }
+func (c *call) publicURL(id string) string { return c.content() + public + id }
 
 func uuid(id [16]byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])

@@ -120,6 +120,7 @@ func (c *call) describe(ctx context.Context, o *backend.Object, root block.ID, n
 	c.setIf("Content-Encoding", escape(v.Headers.ContentEncoding))
 	c.setIf("Content-Disposition", c.disposition(v))
 	c.setInt("Content-Length", v.Size)
+	c.guard(v.ContentType)
 	if c.level == publicLevel {
 		return nil
 	}
@@ -155,6 +156,31 @@ func (c *call) describe(ctx context.Context, o *backend.Object, root block.ID, n
 	allowed, err := c.allowedTo(ctx, o.Container, v.Name)
 	c.set("X-Object-Allowed-To", allowed)
 	return err
+}
+
+// guard keeps what users store from being run by a browser as if it were a part of the service: no guessing of types, and for what may hold scripts no origin of
+// its own. Other types are left alone, since a sandbox also keeps browsers from showing PDF.
+func (c *call) guard(contentType string) {
+	c.set("X-Content-Type-Options", "nosniff")
+	if !inert(contentType) {
+		c.set("Content-Security-Policy", "sandbox")
+	}
+}
+
+// inert tells whether a browser runs nothing of a content type.
+func inert(contentType string) bool {
+	kind, _, _ := strings.Cut(strings.ToLower(typeOf(contentType)), ";")
+	kind = strings.TrimSpace(kind)
+	family, _, _ := strings.Cut(kind, "/")
+	switch {
+	case strings.HasSuffix(kind, "+xml"):
+		return false
+	case family == "image", family == "audio", family == "video", family == "font":
+		return true
+	}
+	return slices.Contains([]string{
+		"text/plain", "text/csv", octetStream, "application/pdf", "application/json", "application/zip", "application/gzip", "application/directory", "application/folder",
+	}, kind)
 }
 
 // disposition is the Content-Disposition of an answer (Pithos+ 7.2).

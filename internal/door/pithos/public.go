@@ -148,8 +148,9 @@ func getView(ctx context.Context, c *call) (*reply, error) {
 		Name: stateCookie, Value: state, Path: view, MaxAge: 300, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.r.TLS != nil,
 	}).String())
 	self.RawQuery = q.Encode()
-	c.set("Location", oauthPath+"?"+url.Values{
-		"response_type": {"code"}, "client_id": {"pithos-view"}, "redirect_uri": {c.external() + self.String()}, "state": {state}, "scope": {"/" + at},
+	at = "/" + at
+	c.set("Location", strings.TrimSuffix(c.door.o.External, "/")+oauthPath+"?"+url.Values{
+		"response_type": {"code"}, "client_id": {"pithos-view"}, "redirect_uri": {c.content() + self.String()}, "state": {state}, "scope": {at},
 	}.Encode())
 	return empty(http.StatusFound), nil
 }

@@ -216,7 +216,7 @@ func (c *call) sendJSON(v any) (*reply, error) {
 // it (Pithos+ 10).
 func getOAuth(ctx context.Context, c *call) (*reply, error) {
 	back, err := url.Parse(c.query.Get("redirect_uri"))
-	if err != nil || back.Scheme+"://"+back.Host != c.external() || !strings.HasPrefix(back.Path, view) {
+	if err != nil || back.Scheme+"://"+back.Host != c.content() || !strings.HasPrefix(back.Path, view) {
 		return nil, bad("The browser is sent back to objects of this service only")
 	}
 	user, secret, ok := c.r.BasicAuth()

@@ -233,6 +233,34 @@ func linkStatements() []statement {
 			w.as("", "GET", link, "", "If-None-Match", root("0123456789")).want(304)
 			w.as("", "GET", "/public/nothing", "").want(404)
 		}},
+		{"9", "with a host for content, other hosts lead there, and links name it", func(w *world) {
+			w.put("c/x", "0123")
+			link := publish(w, "c/x")
+			w.d.o.Content = "http://files.example"
+			w.as("", "GET", link+"?disposition-type=inline", "").want(302).has("Location", "http://files.example"+link+"?disposition-type=inline")
+			w.as("", "HEAD", "/ui/view/alice/c/x", "").want(302).has("Location", "http://files.example/ui/view/alice/c/x")
+			w.as("", "POST", link, "").want(403)
+			w.do("HEAD", "c/x", "").want(200).has("X-Object-Public", "http://files.example"+link)
+			w.d.o.Content = w.srv.URL
+			w.as("", "GET", link, "").want(200).says("0123")
+			w.as("", "GET", "/ui/view/alice/c/x", "").want(302).has("Set-Cookie", "*")
+		}},
+		{"9", "what a browser would run is shut in, and no type is guessed", func(w *world) {
+			for kind, policy := range map[string]string{
+				"text/html": "sandbox", "image/svg+xml": "sandbox", "Text/HTML; charset=utf-8": "sandbox", "application/x-unknown": "sandbox",
+				"text/plain": "", "image/png": "", "application/pdf": "", "application/octet-stream": "",
+			} {
+				w.clock.Advance(time.Second)
+				w.do("PUT", "c/x", "0123", "Content-Type", kind).want(201)
+				link := publish(w, "c/x")
+				for _, a := range []*answer{w.as("", "GET", link, ""), w.as("", "GET", link, "", "Range", "bytes=0-1"), w.do("GET", "c/x", "")} {
+					a.has("X-Content-Type-Options", "nosniff")
+					if got := a.header.Get("Content-Security-Policy"); got != policy {
+						w.Errorf("%s: policy %q, want %q", kind, got, policy)
+					}
+				}
+			}
+		}},
 		{"10", "a browser opens a private object after a sign-in for that one path", func(w *world) {
 			w.put("c/x", "private")
 			type reply struct {
