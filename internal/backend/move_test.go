@@ -99,7 +99,9 @@ func TestATreeThatFailsInTheMiddle(t *testing.T) {
 	}
 	for _, move := range []bool{false, true} {
 		r := copyOf("a", "z")
-		r.Change = func(*object.Version, *backend.Attributes) error { return errs.E("test", errs.Invalid, errs.Request, "").Because("", "not so") }
+		r.Change = func(*object.Version, *backend.Attributes) error {
+			return errs.E("test", errs.Invalid, errs.Request, "").Because("", "not so")
+		}
 		_, err := w.CopyTree(t.Context(), w.alice, r, backend.Tree{Delimiter: "/", Move: move})
 		var e *errs.Error
 		if !errors.As(err, &e) || e.Kind != errs.Invalid || !strings.HasPrefix(e.Msg, "not so; 2 of 3 objects were ") || !strings.HasSuffix(e.Msg, "and put back") {

@@ -55,7 +55,7 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 			s.s3api.ServeHTTP(w, r)
 			return
 		}
-		if pithos.Serves(r.URL.EscapedPath()) {
+		if pithos.Serves(r.URL.EscapedPath()) && !swift.Extra(r) || pithos.Extra(r) {
 			plus.ServeHTTP(w, r)
 			return
 		}

@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -262,4 +264,70 @@ func TestOneObjectThroughAllDoors(t *testing.T) {
 	if again := admin.ids(); len(again) != 5 {
 		t.Errorf("versions at the end: %v", again)
 	}
+}
+
+// TestEachDialectTakesWhatTheOtherHas: what only Pithos+ has works below Swift's paths, and what only Swift has below those of Pithos+.
+func TestEachDialectTakesWhatTheOtherHas(t *testing.T) {
+	w := newWorld(t)
+	token := w.token("admin:admin", service.Admin.Secret)
+	do := func(status int, method, path, body string, headers ...string) answer {
+		t.Helper()
+		header := map[string]string{"X-Auth-Token": token}
+		for i := 0; i < len(headers); i += 2 {
+			header[headers[i]] = headers[i+1]
+		}
+		a := w.http(method, path, body, header)
+		if a.status != status {
+			t.Errorf("%s %s: %d, want %d: %s", method, path, a.status, status, a.body)
+		}
+		return a
+	}
+	says := func(a answer, want string) {
+		t.Helper()
+		if !strings.Contains(a.body, want) {
+			t.Errorf("%q is not in %q", want, a.body)
+		}
+	}
+	const swift, plus, md5 = "/v1/AUTH_admin", "/v1/admin", "5d41402abc4b2a76b9719d911017c592" // of "hello"
+	do(201, "PUT", plus+"/c", "")
+	do(201, "PUT", swift+"/c/dir/x", "hello", "Content-Type", "text/plain")
+	says(do(200, "GET", swift+"/c/dir/x?hashmap&format=json", ""), `"bytes": 5`)
+	versions := do(200, "GET", swift+"/c/dir/x?version=list&format=json", "")
+	id := regexp.MustCompile(`\[\[(\d+)`).FindStringSubmatch(versions.body)
+	if id == nil {
+		t.Fatal(versions.body)
+	}
+	if tag := do(200, "GET", swift+"/c/dir/x?version="+id[1], "").header.Get("Etag"); tag != md5 {
+		t.Errorf("the ETag of a version is %q", tag)
+	}
+	says(do(202, "POST", swift+"/c?update&format=json", "hello", "Content-Type", "application/octet-stream"), `["`)
+	do(202, "POST", swift+"/c/dir/x", "", "X-Object-Sharing", "read=*")
+	do(204, "POST", swift+"/c/dir/x?update", " you", "Content-Type", "application/octet-stream", "Content-Range", "bytes */*")
+	says(do(200, "GET", swift+"/c/dir/x", ""), "hello you")
+	do(201, "MOVE", swift+"/c/dir/x", "", "Destination", "/c/dir/y")
+	do(404, "GET", swift+"/c/dir/x", "")
+	do(404, "GET", swift+"/c?until=1", "")
+	says(do(200, "GET", swift+"/c?changes", ""), "dir/y")
+	do(202, "POST", swift, "", "X-Account-Group-Team", "admin")
+
+	do(204, "POST", swift, "", "X-Account-Meta-Temp-URL-Key", "key")
+	at := time.Now().Add(time.Hour).Unix()
+	mac := hmac.New(sha256.New, []byte("key"))
+	fmt.Fprintf(mac, "GET\n%d\n%s", at, plus+"/c/dir/y")
+	link := fmt.Sprintf("%s/c/dir/y?temp_url_sig=%x&temp_url_expires=%d", plus, mac.Sum(nil), at)
+	if a := w.http("GET", link, "", nil); a.status != 200 || a.body != "hello you" {
+		t.Errorf("a signed link: %d %s", a.status, a.body)
+	}
+	if a := w.http("GET", strings.Replace(link, "sig=", "sig=0", 1), "", nil); a.status != 401 {
+		t.Errorf("a forged link: %d", a.status)
+	}
+	do(201, "PUT", plus+"/c/part", "hello", "Content-Type", "text/plain")
+	do(201, "PUT", plus+"/c/large?multipart-manifest=put", `[{"path": "/c/part"}, {"path": "/c/dir/y"}]`, "Content-Type", "text/plain")
+	says(do(200, "GET", plus+"/c/large", ""), "hellohello you")
+	do(202, "POST", plus+"/c/part", "", "X-Delete-After", "100000")
+	do(204, "POST", plus+"/c", "", "X-Container-Read", ".r:*")
+	if a := w.http("GET", swift+"/c/part", "", nil); a.status != 200 {
+		t.Errorf("a container that all may read: %d", a.status)
+	}
+	says(do(200, "POST", plus+"?bulk-delete", "c/part\nc/dir/y\n", "Content-Type", "text/plain", "Accept", "application/json"), `"Number Deleted":2`)
 }

@@ -71,6 +71,7 @@ type call struct {
 	path      string // decoded
 	base      string // of the API, as the request reached it: "/v1" or "/object-store/v1"
 	level     level
+	swift     bool // the account came with Swift's prefix: see Extra
 	owner     naming.AccountID
 	container naming.ContainerName
 	name      naming.ObjectName
@@ -157,7 +158,7 @@ func (c *call) parse() error {
 	}
 	parts := strings.SplitN(rest, "/", 3)
 	copy(c.raw[:], parts)
-	c.raw[0] = strings.TrimPrefix(c.raw[0], reseller)
+	c.raw[0], c.swift = strings.CutPrefix(c.raw[0], reseller)
 	if c.level == viewLevel {
 		if len(parts) < 3 || parts[2] == "" {
 			return bad("Unknown path")

