@@ -26,7 +26,6 @@ type run struct {
 	mu     sync.Mutex      // of all below, of res, and of Sync's olds and doubt while a stage runs
 	failed map[string]bool // names whose steps were not done
 	above  map[string]bool // the folders above them
-	lost   error           // the service cannot be reached: stop
 
 	index  sync.Once
 	places map[block.ID]placeOf // where blocks are in local files
@@ -252,8 +251,7 @@ func (r *run) asideLocal(op *Op) error {
 	if err := r.state.flush(); err != nil {
 		return err
 	}
-	_, err := r.setAside(op.Name, op.Name)
-	return err
+	return r.setAside(op.Name, op.Name)
 }
 
 // asideRemote gives an object the name of a conflict copy, which is made from who wrote it and when: whoever else does the same chooses the same name.

@@ -264,24 +264,23 @@ func (s *Sync) sweepStray(ctx context.Context, at string) {
 
 // keepCopy gives a file the name of a conflict copy of name.
 func (s *Sync) keepCopy(at, name string) bool {
-	_, err := s.setAside(at, name)
-	return err == nil
+	return s.setAside(at, name) == nil
 }
 
 // setAside renames a file to the first free name of a conflict copy.
-func (s *Sync) setAside(from, name string) (string, error) {
+func (s *Sync) setAside(from, name string) error {
 	for try := range copiesMax {
 		to := conflictName(name, s.o.User, s.o.Clock.Now(), try)
 		err := s.disk.rename(from, to)
 		if err == nil {
 			s.board.tell(Event{Do: "conflict", Name: name, To: to})
-			return to, nil
+			return nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
-			return "", err
+			return err
 		}
 	}
-	return "", fmt.Errorf("%s has too many conflict copies of this moment", name)
+	return fmt.Errorf("%s has too many conflict copies of this moment", name)
 }
 
 // copiesMax is how many conflict copies of a file one second can have.

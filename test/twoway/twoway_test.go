@@ -113,7 +113,7 @@ func (m *machine) kill(sig syscall.Signal) {
 		return
 	}
 	_ = m.cmd.Process.Signal(sig)
-	<-m.end
+	_ = <-m.end // it was killed
 	m.cmd = nil
 }
 
@@ -218,7 +218,7 @@ func TestTorture(t *testing.T) {
 		users.Go(func() {
 			for range *steps / len(machines) {
 				u.step()
-				pause(t, time.Duration(u.r.Int64N(int64(60*time.Millisecond))))
+				pause(t, time.Duration(u.r.Int64N(int64(100*time.Millisecond))))
 			}
 		})
 	}

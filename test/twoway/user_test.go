@@ -65,7 +65,7 @@ func (u *user) path(name string) string { return filepath.Join(u.dir, filepath.F
 
 // pick is a name, of a file, a folder or nothing yet.
 func (u *user) pick() string {
-	words := []string{"a", "b", "c", "d e", "ä"}
+	words := []string{"a", "b", "c", "d e", "ä", "F", "g.txt", "hh", "i", "j"}
 	name := words[u.r.IntN(len(words))]
 	for range u.r.IntN(3) {
 		name += "/" + words[u.r.IntN(len(words))]
@@ -117,19 +117,19 @@ func (u *user) step() {
 	u.ops++
 	name := u.pick()
 	switch n := u.r.IntN(100); {
-	case n < 25:
+	case n < 35:
 		u.create(name)
-	case n < 45:
+	case n < 55:
 		u.add(name)
-	case n < 52:
-		u.editLarge(name)
 	case n < 62:
+		u.editLarge(name)
+	case n < 72:
 		u.replace(name)
-	case n < 80:
+	case n < 88:
 		u.rename(name, u.pick())
-	case n < 90:
+	case n < 92:
 		u.clear(name)
-	case n < 94: // a folder in the place of a file, or the other way round
+	case n < 95: // a folder in the place of a file, or the other way round
 		was := isDir(u.path(name))
 		u.clear(name)
 		if was {
