@@ -84,15 +84,16 @@ func (c *call) checkSwiftCondition() error {
 	return nil
 }
 
-// uploadFirst: Swift looks for the upload before it reads what is to become of it.
-func (c *call) uploadFirst(ctx context.Context) error {
+// uploadFirst: Swift tells that an upload is not there before it tells what is wrong with the list of its parts, which is err. Only a faulty list asks: an upload
+// that was completed is gone, and completing it again, as a client does that lost the answer, must succeed.
+func (c *call) uploadFirst(ctx context.Context, err error) error {
 	if !c.door.o.AsSwift {
-		return nil
-	}
-	if _, _, _, err := c.door.b.Parts(ctx, c.caller, c.ref(), c.name, c.query.get("uploadId"), 0, 1); errs.Is(err, errs.NotFound) {
 		return err
 	}
-	return nil // whoever may complete, but not list, goes on
+	if _, _, _, missing := c.door.b.Parts(ctx, c.caller, c.ref(), c.name, c.query.get("uploadId"), 0, 1); errs.Is(missing, errs.NotFound) {
+		return missing
+	}
+	return err // also to whoever may complete, but not list
 }
 
 // ownedAlready tells whose the bucket is that the caller's account has already. In Swift a user owns it; so where the account's canonical id is a

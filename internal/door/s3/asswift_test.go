@@ -82,4 +82,12 @@ func TestAsSwiftAnswers(t *testing.T) {
 	}
 	a.do("PUT", "/photos?versioning", []byte("<VersioningConfiguration><Status></Status></VersioningConfiguration>")).want(400, "MalformedXML")
 	a.do("PUT", "/photos?object-lock", nil).want(501, "NotImplemented")
+	a.do("POST", "/photos/mpu?uploadId=none", []byte("<x/>")).want(404, "NoSuchUpload")
+	id := a.do("POST", "/photos/mpu?uploads", nil).want(200).element("UploadId")
+	a.do("POST", "/photos/mpu?uploadId="+id, []byte("<x/>")).want(400, "MalformedXML")
+	etag := a.do("PUT", "/photos/mpu?partNumber=1&uploadId="+id, []byte("part")).want(200).header.Get("Etag")
+	parts := []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + etag + "</ETag></Part></CompleteMultipartUpload>")
+	for range 2 { // a client that lost the answer asks again
+		a.do("POST", "/photos/mpu?uploadId="+id, parts).want(200)
+	}
 }

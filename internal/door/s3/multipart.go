@@ -137,11 +137,8 @@ func completeMultipartUpload(ctx context.Context, c *call) (*reply, error) {
 	if r.Customer, err = c.customerKey(sseCustomer); err != nil {
 		return nil, err
 	}
-	if err := c.uploadFirst(ctx); err != nil {
-		return nil, err
-	}
 	if r.Parts, err = c.completionParts(); err != nil {
-		return nil, err
+		return nil, c.uploadFirst(ctx, err)
 	}
 	v, err := c.door.b.Complete(ctx, c.caller, r)
 	if err != nil {
