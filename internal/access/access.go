@@ -190,6 +190,7 @@ type Request struct {
 	Action    Action
 	Resource  Resource
 	Facts     policy.Facts // for the conditions of policies; nil: none
+	Anew      bool         // the action is a part of writing a new object, which was allowed: its tags, say
 }
 
 // Decision is the answer. Reason is for the log and never for the client.

@@ -17,7 +17,9 @@ import "pithos/internal/access/policy"
 //  8. Swift's container lists: they are the container owner's, like a policy, so S3's object ownership does not disable them.
 //  9. What Pithos+ shares: the newest version of a path for reading, or for writing; a public link unless policies are kept from the public.
 //  10. Swift's account list.
-//  11. Access control lists, unless they are disabled on the container; without what they give to the public where that is ignored.
+//  11. Access control lists, unless they are disabled on the container; without what they give to the public where that is ignored. A list by which a
+//     new object may be written lets it bring its tags: they are a part of what it is. AWS maps no permission of lists to tags, and Ceph, whose users'
+//     forms rely on it, maps this one; whoever must not tag is denied it by a policy.
 //  12. No.
 func Decide(q Request) Decision {
 	p, r := &q.Principal, &q.Resource
@@ -54,6 +56,9 @@ func Decide(q Request) Decision {
 		return Decision{true, why}
 	}
 	onObject, perm := needs(q.Action)
+	if q.Anew && q.Action == PutObjectTagging {
+		onObject, perm = needs(PutObject)
+	}
 	switch {
 	case perm == "":
 		return Decision{false, "only the owner may " + string(q.Action)}

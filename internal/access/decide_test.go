@@ -143,6 +143,31 @@ func TestWhoMayEndAnUpload(t *testing.T) {
 	}
 }
 
+// TestTagsOfANewObject: who may write an object by a list may give it tags as it is written, and not afterwards; retention is never given by a list.
+func TestTagsOfANewObject(t *testing.T) {
+	open := access.Resource{Account: "owner", Container: "box", Name: "x", ContainerACL: toGroup(access.AllUsers, access.Write)}
+	closed := open
+	closed.ACLsDisabled = true
+	for name, c := range map[string]struct {
+		resource access.Resource
+		action   access.Action
+		anew     bool
+		want     bool
+	}{
+		"tags of a new object":           {open, access.PutObjectTagging, true, true},
+		"tags of an object that is":      {open, access.PutObjectTagging, false, false},
+		"retention of a new object":      {open, access.PutObjectRetention, true, false},
+		"a legal hold of a new object":   {open, access.PutObjectLegalHold, true, false},
+		"lists are disabled":             {closed, access.PutObjectTagging, true, false},
+		"the list is only for reading":   {access.Resource{Account: "owner", Container: "box", Name: "x", ContainerACL: toGroup(access.AllUsers, access.Read)}, access.PutObjectTagging, true, false},
+		"the object's list does not say": {access.Resource{Account: "owner", Container: "box", Name: "x", ObjectACL: toGroup(access.AllUsers, access.Write)}, access.PutObjectTagging, true, false},
+	} {
+		if got := access.Decide(access.Request{Action: c.action, Resource: c.resource, Anew: c.anew}); got.Allowed != c.want {
+			t.Errorf("%s: %+v, want %v", name, got, c.want)
+		}
+	}
+}
+
 func TestWhoMayMakeContainers(t *testing.T) {
 	for _, a := range []access.Action{access.CreateBucket, access.ListAllMyBuckets} {
 		if got := who(a, access.Resource{Account: "owner"}); got != "oO" {

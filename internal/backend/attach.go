@@ -23,8 +23,10 @@ func (b *Backend) mayAttach(ctx context.Context, c Caller, container bucket.Cont
 	if a.LegalHold {
 		needs = append(needs, access.PutObjectLegalHold)
 	}
+	d := a.deed()
+	d.anew = true
 	for _, action := range needs {
-		if err := b.mayTo(ctx, c, action, container, Target{Name: name}, a.deed()); err != nil {
+		if err := b.mayTo(ctx, c, action, container, Target{Name: name}, d); err != nil {
 			return err
 		}
 	}

@@ -121,7 +121,7 @@ func (b *Backend) decide(ctx context.Context, op string, c Caller, a access.Acti
 
 // asks puts the question with the facts that policies may look at. An error is that of a fact that could not be found out.
 func (b *Backend) asks(ctx context.Context, c Caller, a access.Action, r access.Resource, d deed) (allowed bool, reason string, err error) {
-	q := access.Request{Principal: c.Principal, Action: a, Resource: r}
+	q := access.Request{Principal: c.Principal, Action: a, Resource: r, Anew: d.anew}
 	if r.Policy == nil && c.KeyLimit == nil && len(c.Policies) == 0 {
 		said := access.Decide(q)
 		return said.Allowed, said.Reason, nil

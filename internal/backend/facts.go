@@ -25,6 +25,7 @@ type deed struct {
 	tags      []object.Tag    // that the request gives
 	retention *object.Retention
 	legalHold bool
+	anew      bool // it is a part of writing a new object
 }
 
 // factsOf tells the facts of one operation: those of the deed, then those that the door knows of the request.

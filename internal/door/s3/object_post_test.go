@@ -255,6 +255,29 @@ func TestPostAnswers(t *testing.T) {
 	send().want(204).has("X-Amz-Version-Id", "*")
 }
 
+// TestTagsOfWhatAListLetsIn: whoever may write an object by the bucket's list may give it tags as it is written, by a form or a header, and not
+// afterwards; a policy that denies tags denies them here too.
+func TestTagsOfWhatAListLetsIn(t *testing.T) {
+	w := newWorld(t)
+	w.bucket("open", bucket.Config{ACL: access.ACL{Grants: []access.Grant{{Group: access.AllUsers, Permission: access.Write}}}})
+	form := func() *answer {
+		return w.post("open", sentForm{fields: []string{"key", "form", "acl", "public-read", "tagging", string(tagsXML("a", "b"))}, file: []byte("bar")})
+	}
+	form().want(204)
+	w.alice.do("GET", "/open/form", nil).want(200).contains("bar")
+	w.bob.do("PUT", "/open/header", []byte("x"), "x-amz-tagging", "a=b", "x-amz-acl", "bucket-owner-full-control").want(200)
+	for _, name := range []string{"form", "header"} {
+		w.alice.do("GET", "/open/"+name+"?tagging", nil).want(200).contains("<Key>a</Key><Value>b</Value>")
+		w.anon.do("PUT", "/open/"+name+"?tagging", tagsXML("c", "d")).want(403, "AccessDenied")
+		w.anon.do("DELETE", "/open/"+name+"?tagging", nil).want(403, "AccessDenied")
+	}
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:PutObjectTagging","Resource":"arn:aws:s3:::open/*"}]}`
+	w.alice.do("PUT", "/open?policy", []byte(policy)).want(204)
+	form().want(403, "AccessDenied")
+	w.bob.do("PUT", "/open/header", []byte("x"), "x-amz-tagging", "a=b").want(403, "AccessDenied")
+	w.bob.do("PUT", "/open/header", []byte("x")).want(200)
+}
+
 // versions turns versioning on.
 func (w *world) versions(name string) {
 	w.t.Helper()
