@@ -238,6 +238,9 @@ func midnight(s string) (time.Time, error) {
 	if at = at.UTC(); !at.Equal(at.Truncate(lifecycle.Day)) {
 		return at, fail(InvalidArgument, "'Date' must be at midnight GMT")
 	}
+	if at.Year() > 9999 { // in UTC; no format of dates has room for it
+		return at, fail(MalformedXML, "")
+	}
 	return at, nil
 }
 
