@@ -1,6 +1,6 @@
 # "make help" says what there is. The test command is test/run; CI calls .ci/run.
 
-.PHONY: help run build test check race lint fmt fuzz-short fuzz-long invariants e2e crash lifecycle stops meta linear listings s3-tests swift-tests s3-tests-cassandra swift-tests-cassandra test-cluster cluster-faults cluster-reclaim bench cassandra-fill sync-torture sync-figures
+.PHONY: help run build test check race lint fmt fuzz-short fuzz-long invariants e2e crash lifecycle stops meta linear listings hadoop-contract s3-tests swift-tests s3-tests-cassandra swift-tests-cassandra test-cluster cluster-faults cluster-reclaim bench cassandra-fill sync-torture sync-figures
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -57,6 +57,9 @@ linear: ## histories of conditional writes, checked for linearizability, with ea
 
 listings: ## a million random listings over the S3 door, compared with a sorted list; CASES=n and SEED=n change that
 	go test -count=1 -v -timeout 6h -run TestListingModel ./internal/door/s3 -listcases $(or $(CASES),1000000) $(if $(SEED),-listseed $(SEED))
+
+hadoop-contract: ## all of Hadoop's own contract tests of file systems, over S3A
+	test/run -count=1 -v -timeout 60m -run TestHadoopContract ./test/e2e -contract '.*'
 
 s3-tests: ## ceph/s3-tests by group: make s3-tests S3TESTS=checkout; COMPAT="flags"
 	go run ./test/compat -suite "$(S3TESTS)" $(COMPAT)
