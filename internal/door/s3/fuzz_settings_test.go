@@ -35,6 +35,7 @@ func (c *client) direct(tb testing.TB, method, target string, body []byte) *answ
 
 // fuzzSetting sets a sub-resource to any bytes and reads it back.
 func fuzzSetting(f *testing.F, target string, seeds ...string) {
+	f.Helper()
 	w := newWorld(f)
 	w.bucket("locked", bucket.Config{Versioning: bucket.VersioningEnabled, ObjectLock: true})
 	for _, name := range []string{"/photos/key", "/locked/key"} {
