@@ -275,6 +275,7 @@ func TestTagsOfWhatAListLetsIn(t *testing.T) {
 	w.alice.do("PUT", "/open?policy", []byte(policy)).want(204)
 	form().want(403, "AccessDenied")
 	w.bob.do("PUT", "/open/header", []byte("x"), "x-amz-tagging", "a=b").want(403, "AccessDenied")
+	w.bob.do("POST", "/open/header?uploads", nil, "x-amz-tagging", "a=b").want(403, "AccessDenied")
 	w.bob.do("PUT", "/open/header", []byte("x")).want(200)
 }
 

@@ -57,7 +57,7 @@ func testGetObjectTagging(_ *testing.T, w *world) {
 	w.alice.do("PUT", "/photos/m", nil, "x-amz-copy-source", "photos/m", "x-amz-tagging-directive", "REPLACE").want(200)
 	w.alice.do("GET", "/photos/m?tagging", nil).want(200).contains("<TagSet></TagSet>")
 	// Who may write but not tag cannot tag by the way.
-	w.alice.do("PUT", "/photos?acl", nil, "x-amz-grant-write", "id=canonical-bob").want(200)
+	w.alice.do("PUT", "/photos?policy", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"CanonicalUser":"canonical-bob"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::photos/*"}]}`)).want(204)
 	w.bob.do("PUT", "/photos/of-bob", nil, "x-amz-tagging", "a=b").want(403, "AccessDenied")
 	w.bob.do("POST", "/photos/of-bob?uploads", nil, "x-amz-tagging", "a=b").want(403, "AccessDenied")
 	w.bob.do("PUT", "/photos/of-bob", nil).want(200)
