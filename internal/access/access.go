@@ -30,6 +30,7 @@ type Principal struct {
 	Domain       string   // Keystone domain of the account; "" for the default one
 	Project      string   // name of the account as a Keystone project
 	Roles        []string // of the user
+	Name         string   // of a user whom another service keeps, who stands in User by the id there; "" for the keystore's own
 	Keystone     bool     // signed in by Keystone, by whose rules a name alone in Swift's lists is a role, and never an account
 	ServiceRoles []string // of the service that acts for the user, where one has shown its own token besides
 }

@@ -116,6 +116,9 @@ func (p Principal) isUser(s string, byName bool) bool {
 		return s == "*"
 	}
 	_, short := p.User.Split()
+	if p.Name != "" {
+		return s == short || byName && s == p.Name
+	}
 	return s == p.User.Opaque() || byName && s == short
 }
 

@@ -34,6 +34,7 @@ func TestListsGrant(t *testing.T) {
 	bob := access.Principal{Account: "bob", User: "bob:sue"}
 	keystone := bob
 	keystone.Keystone, keystone.Project = true, "bob"
+	elsewhere := access.Principal{Account: "p1", User: "p1:u1", Name: "sue", Project: "proj", Keystone: true}
 	from := func(host string) access.Principal { return access.Principal{Referrer: host} }
 	for _, c := range []struct {
 		name    string
@@ -44,6 +45,9 @@ func TestListsGrant(t *testing.T) {
 		want    bool
 	}{
 		{"account", bob, "bob", "", access.GetObject, true},
+		{"user kept elsewhere, by id", elsewhere, "p1:u1", "", access.GetObject, true},
+		{"user kept elsewhere, by name", elsewhere, "proj:sue", "", access.GetObject, true},
+		{"user kept elsewhere, by another", elsewhere, "proj:joe", "", access.GetObject, false},
 		{"account, by Keystone", keystone, "bob", "", access.GetObject, false},
 		{"user, by Keystone", keystone, "bob:sue", "", access.GetObject, true},
 		{"user", bob, "bob:sue", "", access.ListBucket, true},

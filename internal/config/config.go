@@ -24,6 +24,7 @@ type Config struct {
 	S3         S3
 	Proxies    Proxies
 	OpenStack  OpenStack
+	Keystone   Keystone
 	Admin      Admin
 	ACME       ACME
 	Keystore   Keystore
@@ -130,6 +131,21 @@ type OpenStack struct {
 	ExternalURL string        // how clients reach the Pithos+ API; "": as they say
 	ContentURL  string        // how clients reach public links and views; "": as the rest
 	Rates       Rates
+}
+
+// Keystone is an Identity service that runs elsewhere and whose tokens the OpenStack API takes.
+type Keystone struct {
+	URL           string // with the version; "": there is none, and the OpenStack API signs users in itself
+	Public        string // for clients; "": URL
+	User          string
+	PasswordFile  string
+	UserDomain    string
+	Project       string
+	ProjectDomain string
+	Operators     []string // roles
+	Reseller      string   // role
+	Cache         time.Duration
+	CA            string // file with the certificates to trust; "": the system's
 }
 
 // Rates bound requests of the Swift API; 0 is no bound.
@@ -354,6 +370,10 @@ func Default() *Config {
 		Buckets:   Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_buckets"}},
 		Meta:      Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_meta"}},
 		Blobs:     Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_blobs"}},
+		Keystone: Keystone{
+			UserDomain: "Default", Project: "service", ProjectDomain: "Default", Operators: []string{"admin", "swiftoperator"}, Reseller: "ResellerAdmin",
+			Cache: 5 * time.Minute,
+		},
 		Limits: Limits{
 			ObjectSize:    50 << 40,
 			PutSize:       5 << 30,

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,7 +79,9 @@ func TestEverySettingCanBeSetFromEverySource(t *testing.T) {
 			value = "s3.example.org"
 		case "encryption.keyring", "encryption.kms.file", "encryption.kms.default_key", "encryption.kms.vault.namespace", "encryption.kms.vault.token_file":
 			value = "x"
-		case "encryption.kms.vault.address":
+		case "keystone.url":
+			continue // only together; see TestKeystone
+		case "encryption.kms.vault.address", "keystone.public_url":
 			value = "https://vault.example.org:8200"
 		}
 		switch {
@@ -361,4 +364,24 @@ func FuzzYAML(f *testing.F) {
 			t.Fatalf("%s\nwritten: %s", diff, c.YAML())
 		}
 	})
+}
+
+func TestKeystone(t *testing.T) {
+	good := map[string]string{"keystone.url": "https://keystone.example.org/identity/v3/", "keystone.username": "swift", "keystone.password_file": "x"}
+	c, err := config.Load(config.Sources{Flags: good})
+	if err != nil || c.Keystone.URL != "https://keystone.example.org/identity/v3" || c.Keystone.Cache != 5*time.Minute {
+		t.Fatalf("%+v %v", c, err)
+	}
+	for name, change := range map[string][2]string{
+		"no version": {"keystone.url", "https://keystone.example.org"}, "no user": {"keystone.username", ""}, "no password": {"keystone.password_file", ""},
+		"no url": {"keystone.url", ""}, "users in a file": {"keystore.kind", "file"},
+	} {
+		flags := maps.Clone(good)
+		if flags[change[0]] = change[1]; change[1] == "" {
+			delete(flags, change[0])
+		}
+		if _, err := config.Load(config.Sources{Flags: flags}); err == nil || !strings.Contains(err.Error(), "key") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

@@ -167,6 +167,7 @@ func (l *loader) whole() {
 	}
 	l.checkClusters(c)
 	l.checkKMS(c.Encryption.KMS)
+	l.checkKeystone(c)
 	for _, other := range []struct{ key, address string }{{"s3.listen", c.S3.Listen}, {"admin.listen", c.Admin.Listen}} {
 		if c.OpenStack.Listen == other.address && !strings.HasSuffix(other.address, ":0") {
 			l.problem(l.where("openstack.listen"), "openstack.listen", "%s is also %s; write another port", other.address, other.key)
@@ -211,6 +212,22 @@ func (l *loader) checkKMS(k KMS) {
 		l.problem(where, "encryption.kms.file", "kind: file needs the file with the keys; make one with pithos keyring add NAME --file FILE")
 	case k.Kind == Vault && (k.Vault.Address == "" || k.Vault.TokenFile == ""):
 		l.problem(where, "encryption.kms.vault.address", "kind: vault needs address and token_file")
+	}
+}
+
+// checkKeystone asks for what an Identity service elsewhere needs.
+func (l *loader) checkKeystone(c *Config) {
+	k := c.Keystone
+	where := l.where("keystone.url")
+	switch {
+	case k.URL == "":
+		if k.User != "" || k.PasswordFile != "" {
+			l.problem(l.where("keystone.username", "keystone.password_file"), "keystone.url", "missing, but keystone.username or keystone.password_file is set; write the URL, or remove them")
+		}
+	case k.User == "" || k.PasswordFile == "":
+		l.problem(where, "keystone.username", "keystone.url needs username and password_file: tokens are checked as a user of that service")
+	case c.Keystore.Kind == File:
+		l.problem(where, "keystore.kind", "file, but keystone.url is set: accounts are made for the projects of that service, and a file takes none; write kind: embedded or kind: cassandra")
 	}
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func (c *Config) settings() []setting {
 		many("proxies.trusted", "networks", "Addresses and networks of proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `-Port`, `-Prefix` and `Forwarded` headers count. From others they mean nothing.", &c.Proxies.Trusted, parseNetwork),
 		one("proxies.protocol", "`on` or `off`", "Whether trusted proxies may speak the PROXY protocol, version 1 or 2, to the S3 and OpenStack listeners.", &c.Proxies.Protocol, parseWord(On, Off), showText),
 		one("s3.log_interval", "duration", "Longest time that records of access to a bucket wait before they are delivered into the bucket that it logs to. A stop in order delivers them all.", &c.S3.LogInterval, parseDuration(time.Second, 24*time.Hour), showDuration),
-		one("openstack.listen", "address or `off`", "Address of the OpenStack API: Swift and its sign-in at `/auth/v1.0`. `off` serves none of it.", &c.OpenStack.Listen, parseAddressOrOff, showText),
+		one("openstack.listen", "address or `off`", "Address of the OpenStack API: Swift, and sign-in at `/auth/v1.0` and `/identity/v3`. `off` serves none of it.", &c.OpenStack.Listen, parseAddressOrOff, showText),
 		many("openstack.domains", "domains", "Domains whose hosts name accounts and containers: with `swift.example.org`, a request to `CONTAINER.AUTH-ACCOUNT.swift.example.org` is for that container.", &o.Domains, parseDomain),
 		one("openstack.follow_cname", "`true` or `false`", "Whether a host that is an alias (CNAME) of a host below `openstack.domains` is taken for it.", &o.FollowCNAME, parseSwitch, strconv.FormatBool),
 		many("openstack.cors_origins", "origins", "Origins whose scripts may use every container, beside those that a container's own metadata allows; `*` for all.", &o.CORSOrigins, parsePlain),
@@ -97,7 +98,7 @@ func (c *Config) settings() []setting {
 		one("testing.sse_over_http", "`true` or `false`", "Take clients' encryption keys (SSE-C) over connections without TLS. Only for tests: anybody on the way can read them.", &c.Testing.SSEOverHTTP, parseBool, showBool),
 		one("log.level", "`debug`, `info`, `warn` or `error`", "Least important lines to log. Requests are logged at `info`.", &c.Log.Level, parseLevel, showLevel),
 		one("log.format", "`text` or `json`", "Form of the lines.", &c.Log.Format, parseWord(FormatText, FormatJSON), showText),
-	}, append(c.tlsSettings(), c.clusterSettings()...)...)
+	}, slices.Concat(c.tlsSettings(), c.keystoneSettings(), c.clusterSettings())...)
 }
 
 // tlsSettings are the rows of listeners with TLS, and of the certificates that the server gets by itself.
@@ -133,6 +134,24 @@ type listener struct {
 
 func (c *Config) listeners() []listener {
 	return []listener{{"s3", &c.S3.TLS}, {"openstack", &c.OpenStack.TLS}}
+}
+
+// keystoneSettings are the rows of the Identity service elsewhere.
+func (c *Config) keystoneSettings() []setting {
+	k := &c.Keystone
+	return []setting{
+		one("keystone.url", "URL", "Identity API v3 of a Keystone that runs elsewhere, for example `https://keystone.example.org:5000/v3`. The OpenStack API then takes its tokens, and signs nobody in itself.", &k.URL, parseIdentityURL, showText),
+		one("keystone.public_url", "URL", "Address of that service that clients are told. Default: `keystone.url`.", &k.Public, parseURL, showText),
+		one("keystone.username", "name", "User of that service as whom tokens are checked. It needs a role that may check tokens, such as `service` or `admin`.", &k.User, parsePlain, showText),
+		one("keystone.password_file", "file", "File with the user's password. It is read each time that one is needed.", &k.PasswordFile, parseText("a file"), showText),
+		one("keystone.user_domain", "name", "Name of the user's domain.", &k.UserDomain, parsePlain, showText),
+		one("keystone.project", "name", "Name of the project that the user signs in to.", &k.Project, parsePlain, showText),
+		one("keystone.project_domain", "name", "Name of the project's domain.", &k.ProjectDomain, parsePlain, showText),
+		many("keystone.operator_roles", "roles", "Roles that may do everything in the account of their project.", &k.Operators, parsePlain),
+		one("keystone.reseller_admin_role", "role", "Role that may do everything everywhere.", &k.Reseller, parsePlain, showText),
+		one("keystone.cache", "duration", "How long the answer to a token is remembered: a token that was revoked is taken for so long.", &k.Cache, parseDuration(time.Second, time.Hour), showDuration),
+		one("keystone.ca", "file", "Certificates in PEM that the service's certificate is checked against. Without it, those of the system.", &k.CA, parseText("a file"), showText),
+	}
 }
 
 // clusterSettings are the rows of the stores of kind cassandra.

@@ -150,6 +150,15 @@ func parseURL(s string) (string, error) {
 	return s, nil
 }
 
+// parseIdentityURL reads the address of an Identity API, which ends with its version.
+func parseIdentityURL(s string) (string, error) {
+	u, err := parseURL(s)
+	if u = strings.TrimRight(u, "/"); err != nil || !strings.HasSuffix(u, "/v3") {
+		return "", fmt.Errorf("%q is not the URL of an Identity API v3; write for example https://keystone.example.org:5000/v3", clip(s))
+	}
+	return u, nil
+}
+
 func parseLevel(s string) (slog.Level, error) {
 	levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 	for _, l := range levels {

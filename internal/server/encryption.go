@@ -66,13 +66,9 @@ func keyService(k config.KMS) (seal.KeyService, error) {
 		}
 		return keyring.NewService(keys), nil
 	case config.Vault:
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		if k.Vault.CA != "" {
-			pool, err := certPool(k.Vault.CA)
-			if err != nil {
-				return nil, fmt.Errorf("encryption.kms.vault.ca: %w", err)
-			}
-			transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		transport, err := transportTrusting(k.Vault.CA)
+		if err != nil {
+			return nil, fmt.Errorf("encryption.kms.vault.ca: %w", err)
 		}
 		return transit.New(transit.Options{
 			Address: k.Vault.Address, Mount: k.Vault.Mount, Namespace: k.Vault.Namespace, Token: tokenOf(k.Vault.TokenFile),
@@ -80,6 +76,20 @@ func keyService(k config.KMS) (seal.KeyService, error) {
 		}), nil
 	}
 	return nil, nil //nolint:nilnil // none
+}
+
+// transportTrusting makes a transport that trusts the certificates of a file; those of the system without one.
+func transportTrusting(file string) (*http.Transport, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if file == "" {
+		return transport, nil
+	}
+	pool, err := certPool(file)
+	if err != nil {
+		return nil, err
+	}
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	return transport, nil
 }
 
 func tokenOf(path string) func() (string, error) {

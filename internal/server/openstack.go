@@ -9,13 +9,17 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"pithos/internal/access"
 	"pithos/internal/backend"
 	"pithos/internal/config"
 	"pithos/internal/door/identity"
+	"pithos/internal/door/keystone"
 	"pithos/internal/door/pithos"
 	"pithos/internal/door/s3"
 	"pithos/internal/door/swift"
+	"pithos/internal/errs"
 	"pithos/internal/store/key"
 )
 
@@ -33,8 +37,12 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 		Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("identity"),
 		Keys: s.stores.keys, Writer: s.keyWriter(), Region: cfg.S3.Region, Pace: s.pace(),
 	})
+	users, err := s.users(door)
+	if err != nil {
+		return err
+	}
 	objects := swift.New(b, swift.Options{
-		Who: door.Who, Version: s.o.Version, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("swift"),
+		Who: users.who, Challenge: users.challenge, Version: s.o.Version, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("swift"),
 		Limits:  swift.Limits{ObjectBytes: cfg.Limits.PutSize},
 		Domains: cfg.OpenStack.Domains, LookupCNAME: lookupCNAME(cfg.OpenStack.FollowCNAME),
 		CORS:     swift.CORS{Origins: cfg.OpenStack.CORSOrigins, Expose: cfg.OpenStack.CORSExpose},
@@ -46,7 +54,7 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 		Pace: s.pace(), Shares: s.shares,
 	})
 	plus := pithos.New(b, pithos.Options{
-		Who: door.Who, SignIn: door.Issue, Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("pithos"),
+		Who: users.who, SignIn: users.signIn, Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("pithos"),
 		Pace: s.pace(), Shares: s.shares, External: cfg.OpenStack.ExternalURL, Content: cfg.OpenStack.ContentURL,
 	})
 	signIn := s.shares.Limit(door)
@@ -59,7 +67,7 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 			plus.ServeHTTP(w, r)
 			return
 		}
-		if identity.Serves(r.URL.Path) {
+		if users.here && identity.Serves(r.URL.Path) {
 			signIn.ServeHTTP(w, r)
 			return
 		}
@@ -68,6 +76,40 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 	s.swift = s.publicServer(base, s.swiftIn)
 	return nil
 }
+
+// users says who tells whose a token is, and who signs users in.
+type users struct {
+	here      bool // sign-in is this service's own
+	challenge string
+	who       func(ctx context.Context, token string) (access.Principal, bool, error)
+	signIn    func(ctx context.Context, user, secret string) (string, key.User, error)
+}
+
+// users are those of the keystore, or of a Keystone elsewhere.
+func (s *service) users(door *identity.Door) (users, error) {
+	k := s.o.Config.Keystone
+	if k.URL == "" {
+		return users{here: true, who: door.Who, signIn: door.Issue}, nil
+	}
+	transport, err := transportTrusting(k.CA)
+	if err != nil {
+		return users{}, fmt.Errorf("keystone.ca: %w", err)
+	}
+	elsewhere := keystone.New(keystone.Options{
+		URL: k.URL, Public: k.Public, User: k.User, UserDomain: k.UserDomain, Project: k.Project, ProjectDomain: k.ProjectDomain,
+		Password: tokenOf(k.PasswordFile), Operators: k.Operators, Reseller: k.Reseller, Life: k.Cache,
+		Client: &http.Client{Timeout: keystoneTimeout, Transport: transport}, Clock: s.o.Clock, Log: s.o.Log, Keys: s.stores.keys, Writer: s.keyWriter(),
+	})
+	return users{
+		who: elsewhere.Who, challenge: elsewhere.Challenge(),
+		signIn: func(context.Context, string, string) (string, key.User, error) {
+			return "", key.User{}, errs.E("server.signIn", errs.Unsupported, errs.User, "").Because(errs.BadState, "users sign in at another service: "+elsewhere.Challenge())
+		},
+	}, nil
+}
+
+// keystoneTimeout bounds a question to a Keystone elsewhere.
+const keystoneTimeout = 10 * time.Second
 
 // keyWriter makes and removes keys; nil where users stand in the configuration file.
 func (s *service) keyWriter() key.Writer {

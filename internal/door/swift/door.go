@@ -46,13 +46,15 @@ const (
 // Options are the door's settings; zero fields take the defaults named.
 type Options struct {
 	// Who tells whose a token is. known is false for a token that is not of this service. Must be set.
-	Who     func(ctx context.Context, token string) (who access.Principal, known bool, err error)
-	Version string
-	Clock   clock.Clock  // clock.System
-	Log     *slog.Logger // discards
-	Limits  Limits
-	Pace    wire.Pace   // of bodies: 60 s idle, and 1 KiB/s after 5 minutes of waiting
-	Shares  wire.Shares // of users, and of where requests come from
+	Who func(ctx context.Context, token string) (who access.Principal, known bool, err error)
+	// Challenge is what Www-Authenticate says to who must sign in; "": the realm of the account.
+	Challenge string
+	Version   string
+	Clock     clock.Clock  // clock.System
+	Log       *slog.Logger // discards
+	Limits    Limits
+	Pace      wire.Pace   // of bodies: 60 s idle, and 1 KiB/s after 5 minutes of waiting
+	Shares    wire.Shares // of users, and of where requests come from
 	// What the operator may switch; zero values are Swift's defaults.
 	Domains     []string                                               // hosts below them name accounts and containers
 	LookupCNAME func(ctx context.Context, host string) (string, error) // finds what a host is an alias of; nil: aliases are not followed

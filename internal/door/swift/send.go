@@ -118,6 +118,9 @@ func (c *call) drain() {
 
 // realm asks to sign in to the account of the path.
 func (c *call) realm() string {
+	if c.door.o.Challenge != "" {
+		return c.door.o.Challenge
+	}
 	realm := "unknown"
 	if c.account != "" {
 		realm = strings.ReplaceAll(url.PathEscape(c.account), ":", "%3A")
