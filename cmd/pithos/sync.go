@@ -145,7 +145,7 @@ func (t *terminal) sync(ctx context.Context, c *client.Client, f syncFlags, dir,
 		Target:  c.Service() + "/v1/" + p.c.Account() + "/" + p.Name() + "/" + prefix,
 		Service: &syncService{k: p.Container, prefix: prefix, modes: f.modes},
 		Links:   f.links, Modes: f.modes, Force: f.force, Fresh: f.fresh, DryRun: f.dry, Parallel: f.parallel,
-		Events: show.event,
+		Events: show.event, Watch: show.watcher(),
 	})
 	if err != nil {
 		return toldSync(err)
@@ -174,7 +174,37 @@ func toldSync(err error) error {
 // syncShow tells what a synchronisation does.
 type syncShow struct{ t *terminal }
 
+// watcher shows how far transfers are, on a terminal.
+func (s *syncShow) watcher() func(*filesync.Status) {
+	if !s.t.bars || s.t.json {
+		return nil
+	}
+	return func(st *filesync.Status) {
+		line := ""
+		for _, f := range st.InFlight {
+			if f.Total > 0 {
+				line += fmt.Sprintf("  %s %s %d %%", f.Do, printable(f.Name), 100*f.Done/f.Total)
+			}
+		}
+		if st.Pending > 0 {
+			line = fmt.Sprintf("%d pending%s", st.Pending, line)
+		}
+		fmt.Fprintf(s.t.err, "\r%s\x1b[K", clipped(line))
+	}
+}
+
+// clipped keeps a line of progress short enough for any terminal.
+func clipped(line string) string {
+	if runes := []rune(line); len(runes) > 78 {
+		return string(runes[:75]) + "..."
+	}
+	return line
+}
+
 func (s *syncShow) event(e filesync.Event) {
+	if s.t.bars && !s.t.json {
+		fmt.Fprint(s.t.err, "\r\x1b[K")
+	}
 	if s.t.json {
 		_ = json.NewEncoder(s.t.out).Encode(e) // who does not read it does not want it
 		return

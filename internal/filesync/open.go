@@ -44,6 +44,7 @@ type Options struct {
 	ScanEvery time.Duration // between scans of the folder that no event asked for: 10 minutes
 	ListEvery time.Duration // between listings of the container: 1 hour
 	Events    func(Event)   // is told what is done; called by one goroutine at a time
+	Watch     func(*Status) // is shown the status now and then; called by one goroutine at a time, and must not keep it
 	Rules     *Rules        // of the file system; nil asks it
 }
 
@@ -140,7 +141,7 @@ func Open(ctx context.Context, o Options) (_ *Sync, err error) {
 	if s.state, err = openState(dir, o.DryRun); err != nil {
 		return nil, err
 	}
-	s.board = &board{flying: map[string]*InFlight{}, now: o.Clock.Now, events: o.Events, s: Status{Dir: s.dir, Target: o.Target, PID: os.Getpid(), State: StateWorking}}
+	s.board = &board{flying: map[string]*InFlight{}, now: o.Clock.Now, events: o.Events, watch: o.Watch, s: Status{Dir: s.dir, Target: o.Target, PID: os.Getpid(), State: StateWorking}}
 	if !o.DryRun {
 		s.board.file = filepath.Join(dir, statusFile)
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -13,6 +14,7 @@ import (
 const (
 	statusListMax = 200
 	statusEvery   = time.Second
+	watchEvery    = 200 * time.Millisecond
 )
 
 // Event is something that was done, or failed.
@@ -90,6 +92,8 @@ type board struct {
 	written time.Time
 	now     func() time.Time
 	events  func(Event)
+	watch   func(*Status)
+	shown   time.Time
 }
 
 // update changes the status. urgent writes it at once.
@@ -97,9 +101,25 @@ func (b *board) update(urgent bool, fn func(*Status)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	fn(&b.s)
-	if now := b.now(); urgent || now.Sub(b.written) >= statusEvery {
+	now := b.now()
+	if urgent || now.Sub(b.written) >= statusEvery {
+		b.list()
 		b.write(now)
 	}
+	if b.watch != nil && now.Sub(b.shown) >= watchEvery {
+		b.shown = now
+		b.list()
+		b.watch(&b.s)
+	}
+}
+
+// list brings the steps that are being done into the status.
+func (b *board) list() {
+	b.s.InFlight = b.s.InFlight[:0]
+	for _, f := range b.flying {
+		b.s.InFlight = append(b.s.InFlight, *f)
+	}
+	slices.SortFunc(b.s.InFlight, func(x, y InFlight) int { return strings.Compare(x.Name, y.Name) })
 }
 
 // write writes the file; that it cannot be written stops nothing.
@@ -108,16 +128,6 @@ func (b *board) write(now time.Time) {
 		return
 	}
 	b.written, b.s.Written = now, now
-	b.s.InFlight = b.s.InFlight[:0]
-	for _, f := range b.flying {
-		b.s.InFlight = append(b.s.InFlight, *f)
-	}
-	slices.SortFunc(b.s.InFlight, func(x, y InFlight) int {
-		if x.Name < y.Name {
-			return -1
-		}
-		return 1
-	})
 	raw, err := json.MarshalIndent(&b.s, "", "  ")
 	if err != nil {
 		return

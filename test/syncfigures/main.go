@@ -41,6 +41,7 @@ type tool struct {
 	name string
 	wire *counter
 	sync func(ctx context.Context, dir string) error
+	end  func()
 }
 
 func run(ctx context.Context) (err error) {
@@ -63,6 +64,9 @@ func run(ctx context.Context) (err error) {
 		t, err := start(ctx, s, home)
 		if err != nil {
 			return err
+		}
+		if t.end != nil {
+			defer t.end()
 		}
 		tools = append(tools, t)
 	}
@@ -166,7 +170,7 @@ func pithosTool(ctx context.Context, s *service.Service, home string) (*tool, er
 	if err := command(ctx, "login", "http://"+wire.addr, "--user", "admin:admin"); err != nil {
 		return nil, err
 	}
-	return &tool{"pithos-sync", wire, func(ctx context.Context, dir string) error { return command(ctx, "sync", "--once", dir, "figures") }}, nil
+	return &tool{name: "pithos-sync", wire: wire, sync: func(ctx context.Context, dir string) error { return command(ctx, "sync", "--once", dir, "figures") }}, nil
 }
 
 func rsyncTool(ctx context.Context, _ *service.Service, home string) (*tool, error) {
@@ -188,12 +192,16 @@ func rsyncTool(ctx context.Context, _ *service.Service, home string) (*tool, err
 	if err := daemon.Start(); err != nil {
 		return nil, err
 	}
-	go func() { _ = daemon.Wait() }() // it ends with this process's context
+	end := func() {
+		_ = daemon.Process.Kill()
+		_ = daemon.Wait() // it was killed
+	}
 	wire, err := newCounter(addr)
 	if err != nil {
+		end()
 		return nil, err
 	}
-	return &tool{"rsync", wire, func(ctx context.Context, dir string) error {
+	return &tool{name: "rsync", wire: wire, end: end, sync: func(ctx context.Context, dir string) error {
 		return ran(exec.CommandContext(ctx, "rsync", "-a", "--delete", dir+"/", "rsync://"+wire.addr+"/target/"))
 	}}, nil
 }
@@ -203,7 +211,7 @@ func rcloneTool(_ context.Context, s *service.Service, home string) (*tool, erro
 	if err != nil {
 		return nil, err
 	}
-	return &tool{"rclone", wire, func(ctx context.Context, dir string) error {
+	return &tool{name: "rclone", wire: wire, sync: func(ctx context.Context, dir string) error {
 		cmd := exec.CommandContext(ctx, "rclone", "sync", dir, "p:figures-rclone", "--config", filepath.Join(home, "no-rclone.conf"), "--fast-list", "--transfers", "4")
 		cmd.Env = append(plainEnviron(), "RCLONE_CONFIG_P_TYPE=s3", "RCLONE_CONFIG_P_PROVIDER=Other", "RCLONE_CONFIG_P_ENDPOINT=http://"+wire.addr, "RCLONE_CONFIG_P_ACCESS_KEY_ID="+service.Admin.Access,
 			"RCLONE_CONFIG_P_SECRET_ACCESS_KEY="+service.Admin.Secret, "RCLONE_CONFIG_P_REGION=us-east-1", "RCLONE_CONFIG_P_FORCE_PATH_STYLE=true")
