@@ -59,9 +59,18 @@ func statCommand(t *terminal) *cobra.Command {
 
 func (t *terminal) showEntry(e *client.Entry) error {
 	facts := [][2]string{
-		{"Name", e.Name}, {"Size", showBytes(e.Bytes)}, {"Type", e.ContentType}, {"Modified", showTime(e.Made())}, {"By", e.ModifiedBy},
-		{"Version", strconv.FormatUint(e.Version, 10)}, {"Root hash", e.Hash}, {"UUID", e.UUID}, {"Sharing", e.Sharing}, {"Shared by", e.SharedBy},
-		{"Allowed to", e.AllowedTo}, {"Public link", e.Public},
+		{"Name", e.Name},
+		{"Size", showBytes(e.Bytes)},
+		{"Type", e.ContentType},
+		{"Modified", showTime(e.Made())},
+		{"By", e.ModifiedBy},
+		{"Version", strconv.FormatUint(e.Version, 10)},
+		{"Root hash", e.Hash},
+		{"UUID", e.UUID},
+		{"Sharing", e.Sharing},
+		{"Shared by", e.SharedBy},
+		{"Allowed to", e.AllowedTo},
+		{"Public link", e.Public},
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Meta)) {
 		facts = append(facts, [2]string{"Meta " + name, e.Meta[name]})

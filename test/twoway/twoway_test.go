@@ -55,7 +55,7 @@ type machine struct {
 	mu  sync.Mutex
 	cmd *exec.Cmd
 	out bytes.Buffer
-	end chan error
+	end chan struct{} // closed when cmd has ended
 }
 
 func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -100,9 +100,12 @@ func (m *machine) start() {
 		m.cmd = nil
 		return
 	}
-	cmd, end := m.cmd, make(chan error, 1)
+	cmd, end := m.cmd, make(chan struct{})
 	m.end = end
-	go func() { end <- cmd.Wait() }()
+	go func() {
+		defer close(end)
+		_ = cmd.Wait() // it was killed, or says in its output what happened
+	}()
 }
 
 // kill ends the client, however far it is.
@@ -113,7 +116,7 @@ func (m *machine) kill(sig syscall.Signal) {
 		return
 	}
 	_ = m.cmd.Process.Signal(sig)
-	_ = <-m.end // it was killed
+	<-m.end
 	m.cmd = nil
 }
 
