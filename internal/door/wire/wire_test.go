@@ -6,9 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -144,16 +144,21 @@ func TestDates(t *testing.T) {
 	}
 }
 
-// serveBody runs a server that reads one body and hands out how that ended.
-func serveBody(t *testing.T, pace wire.Pace) (addr string, result chan error) {
+// sent dials a server of h in memory and sends the begin of a request. It is for bubbles.
+func sent(t *testing.T, h http.HandlerFunc, request string) net.Conn {
 	t.Helper()
-	result = make(chan error, 1)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, err := io.Copy(io.Discard, wire.NewBody(w, r, clock.System{}, pace))
-		result <- err
-	}))
+	s, p := unstarted(h)
+	s.Start()
 	t.Cleanup(s.Close)
-	return strings.TrimPrefix(s.URL, "http://"), result
+	conn, err := p.dial(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 func TestSlowAndShortBodies(t *testing.T) {
@@ -162,76 +167,68 @@ func TestSlowAndShortBodies(t *testing.T) {
 		drip  bool // go on sending, too slowly
 		close bool
 		want  errs.Reason
+		after time.Duration
 	}{
-		"idle":  {pace: wire.Pace{Idle: 50 * time.Millisecond}, want: errs.SlowBody},
-		"drip":  {pace: wire.Pace{Idle: time.Minute, Grace: 60 * time.Millisecond, RateMin: 1 << 20}, drip: true, want: errs.SlowBody},
+		"idle":  {pace: wire.Pace{Idle: 5 * time.Minute}, want: errs.SlowBody, after: 5 * time.Minute},
+		"drip":  {pace: wire.Pace{Idle: time.Minute, Grace: time.Hour, RateMin: 1 << 20}, drip: true, want: errs.SlowBody, after: time.Hour},
 		"short": {pace: wire.Pace{Idle: time.Minute}, close: true, want: errs.IncompleteBody},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			addr, result := serveBody(t, c.pace)
-			conn, err := net.Dial("tcp", addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = conn.Close() }()
-			_, _ = io.WriteString(conn, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nsome bytes")
-			if c.close {
-				_ = conn.(*net.TCPConn).CloseWrite()
-			}
-			stop := make(chan struct{})
-			if c.drip {
-				go func() {
-					tick := time.NewTicker(5 * time.Millisecond)
-					defer tick.Stop()
-					for range 5000 {
-						select {
-						case <-stop:
-							return
-						case <-tick.C:
-							_, _ = io.WriteString(conn, ".")
+			synctest.Test(t, func(t *testing.T) {
+				began, result := time.Now(), make(chan error, 1)
+				conn := sent(t, func(w http.ResponseWriter, r *http.Request) {
+					_, err := io.Copy(io.Discard, wire.NewBody(w, r, clock.System{}, c.pace))
+					result <- err
+				}, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nsome bytes")
+				if c.close {
+					_ = conn.Close()
+				}
+				if c.drip {
+					go func() {
+						for range 50_000 {
+							if clock.Wait(t.Context(), 50*time.Second) != nil {
+								return
+							}
+							if _, err := io.WriteString(conn, "."); err != nil {
+								return
+							}
 						}
-					}
-				}()
-			}
-			err = <-result
-			close(stop)
-			if errs.ReasonOf(err) != c.want {
-				t.Errorf("%v", err)
-			}
+					}()
+				}
+				err := <-result
+				if errs.ReasonOf(err) != c.want {
+					t.Errorf("%v", err)
+				}
+				if took := time.Since(began).Round(time.Second); took != c.after {
+					t.Errorf("it ended after %v, want %v", took, c.after)
+				}
+			})
 		})
 	}
 }
 
 // A deadline that outlived the body would cancel the request while it commits.
 func TestDeadlineEndsWithTheBody(t *testing.T) {
-	proceed := make(chan struct{})
-	result := make(chan error, 1)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b := wire.NewBody(w, r, clock.System{}, wire.Pace{Idle: 40 * time.Millisecond})
-		_, err := io.Copy(io.Discard, b)
-		<-proceed
-		result <- errors.Join(err, r.Context().Err())
-	}))
-	defer s.Close()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	_, _ = io.WriteString(conn, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
-	timer := time.AfterFunc(120*time.Millisecond, func() { close(proceed) })
-	defer timer.Stop()
-	if err := <-result; err != nil {
-		t.Error(err)
-	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
-		t.Errorf("%v %v", resp, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		result := make(chan error, 1)
+		conn := sent(t, func(w http.ResponseWriter, r *http.Request) {
+			b := wire.NewBody(w, r, clock.System{}, wire.Pace{Idle: time.Minute})
+			_, err := io.Copy(io.Discard, b)
+			waited := clock.Wait(r.Context(), 3*time.Minute)
+			result <- errors.Join(err, waited, r.Context().Err())
+		}, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("%v %v", resp, err)
+		}
+	})
 }
 
 func TestReadAll(t *testing.T) {
