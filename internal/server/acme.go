@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -87,9 +88,16 @@ func (b *certbot) challenge() *tls.Config {
 
 // http01 answers the authority over HTTP, and nobody else.
 func (b *certbot) http01() http.Handler {
-	return b.manager.HTTPHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	answer := b.manager.HTTPHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "this address answers certificate authorities only", http.StatusNotFound)
 	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A private authority that asks at another port than 80 names it, and domains have none.
+		if host, _, err := net.SplitHostPort(r.Host); err == nil {
+			r.Host = host
+		}
+		answer.ServeHTTP(w, r)
+	})
 }
 
 // run gets the certificates that are not there, so that the first client does not wait for it, and has them renewed from then on.

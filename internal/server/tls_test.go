@@ -220,7 +220,7 @@ func TestRenewedCertificateIsPickedUpAndABrokenOneIsNot(t *testing.T) {
 	}
 	issue(t, dir, "x", nil, ecKey(t), "new.example")
 	shows("new.example")
-	if !strings.Contains(log.String(), "read again: the certificates of s3.tls") {
+	if !strings.Contains(log.String(), `msg="read again" what="the certificates of s3.tls"`) {
 		t.Error(log)
 	}
 	if err := os.WriteFile(pair.Cert, []byte("half a cert"), 0o600); err != nil {

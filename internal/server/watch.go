@@ -74,10 +74,10 @@ func (w *watcher) look(ctx context.Context, all bool) {
 		switch err := x.load(); {
 		case err == nil:
 			x.failed = ""
-			w.log.InfoContext(ctx, "read again: "+x.what, "files", x.files)
+			w.log.InfoContext(ctx, "read again", "what", x.what, "files", x.files)
 		case err.Error() != x.failed || changed || all:
 			x.failed = err.Error()
-			w.log.ErrorContext(ctx, "cannot be used, so the old stays in use: "+x.what, "files", x.files, "error", err, "hint", x.hint)
+			w.log.ErrorContext(ctx, "cannot be used, so the old stays in use", "what", x.what, "files", x.files, "error", err, "hint", x.hint)
 		}
 	}
 }

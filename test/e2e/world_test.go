@@ -38,12 +38,27 @@ func newWorld(t *testing.T) *world {
 
 func newWorldWith(t *testing.T, o service.Options) *world {
 	t.Helper()
+	w := newIdleWorld(t)
+	w.start(o)
+	return w
+}
+
+// newIdleWorld has no server yet.
+func newIdleWorld(t *testing.T) *world {
+	t.Helper()
 	t.Parallel()
-	binary, err := build()
+	root, err := service.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := service.Root()
+	return &world{t: t, root: root, dir: t.TempDir()}
+}
+
+// start starts the server of an idle world.
+func (w *world) start(o service.Options) {
+	t := w.t
+	t.Helper()
+	binary, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +67,7 @@ func newWorldWith(t *testing.T, o service.Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Service: s, t: t, root: root, dir: t.TempDir()}
+	w.Service = s
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the server's log ends:\n%s", s.LogTail())
@@ -67,7 +82,6 @@ func newWorldWith(t *testing.T, o service.Options) *world {
 			t.Error(err)
 		}
 	})
-	return w
 }
 
 // tool is the path of a client. In .cache come before those of the machine, because they are pinned.

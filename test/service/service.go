@@ -51,6 +51,7 @@ type Options struct {
 	Keystore string
 	Domain   string // for virtual-host addressing; "" for none
 
+	Listen    string   // address of the S3 API; "" for a free one
 	OpenStack string   // more lines of the section openstack, with their indentation of two
 	Env       []string // more variables
 	// Plain starts without a configuration file, as a new user does: users, keys and all but the addresses are what the program makes itself.
@@ -204,6 +205,9 @@ func (s *Service) choosePorts() error {
 		if *addr, err = FreeAddress(); err != nil {
 			return err
 		}
+	}
+	if s.Listen != "" {
+		s.Addr = s.Listen
 	}
 	return nil
 }

@@ -193,7 +193,8 @@ const formMemory = 64 << 10
 
 // postForm takes a file from an HTML form (Pithos+ 8.4.3).
 func (c *call) postForm(ctx context.Context) (*reply, error) {
-	c.r.Body = io.NopCloser(c.paced()) // a form comes at the pace of any other body
+	// A form comes at the pace of any other body.
+	c.r.Body = io.NopCloser(c.paced()) //nolint:contextcheck // a call takes the context of the request that it holds
 	parts, err := c.r.MultipartReader()
 	if err != nil {
 		return nil, bad("The form cannot be read")

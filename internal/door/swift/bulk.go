@@ -82,7 +82,7 @@ func bulkDelete(_ context.Context, c *call) (*reply, error) {
 		if kind := c.h("Content-Type"); kind != "" && !strings.HasPrefix(kind, "text/plain") {
 			return refusal(http.StatusNotAcceptable, "")
 		}
-		names, err := c.namesToDelete()
+		names, err := c.namesToDelete() //nolint:contextcheck // a call takes the context of the request that it holds
 		if err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func extractArchive(_ context.Context, c *call) (*reply, error) {
 		// Signs of life go out while the archive comes in.
 		_ = http.NewResponseController(c.w.W).EnableFullDuplex() // without, the archive is read to its end first
 		defer c.drainRest()
-		x := &extraction{c: c, r: r, b: b, packed: &counted{r: c.paced()}, known: map[string]bool{}}
+		x := &extraction{c: c, r: r, b: b, packed: &counted{r: c.paced()}, known: map[string]bool{}} //nolint:contextcheck // a call takes the context of the request that it holds
 		x.base = strings.TrimRight(c.rawNames[0]+"/"+c.rawNames[1], "/")
 		return x.run(ctx, kind)
 	}), nil

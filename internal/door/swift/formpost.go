@@ -42,7 +42,7 @@ func formPost(ctx context.Context, c *call) (*reply, error) {
 		}
 	}
 	boundary := formBoundary(c)
-	body := bufio.NewReader(c.paced())
+	body := bufio.NewReader(c.paced()) //nolint:contextcheck // a call takes the context of the request that it holds
 	if start, err := body.Peek(len(boundary) + 2); string(start) != "--"+boundary {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
