@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,11 +76,12 @@ func (t *terminal) load(flags map[string]string) (*config.Config, error) {
 	if t.data != "" {
 		flags["data"] = t.data
 	}
-	file := t.configFile
-	if file == "" {
-		file = os.Getenv(config.VariableConfig)
-	}
-	return config.Load(config.Sources{File: file, Environ: os.Environ(), Flags: flags})
+	return config.Load(config.Sources{File: t.settingsFile(), Environ: os.Environ(), Flags: flags})
+}
+
+// settingsFile is the configuration file; "" for none.
+func (t *terminal) settingsFile() string {
+	return cmp.Or(t.configFile, os.Getenv(config.VariableConfig))
 }
 
 // connect runs fn with the admin API of the data directory, of the running server or, when none runs, in this process.
@@ -100,7 +102,7 @@ func (t *terminal) connect(ctx context.Context, fn func(c *admin.Client, online 
 func (t *terminal) serverOptions(cfg *config.Config) server.Options {
 	log := cfg.Log
 	log.Level = max(log.Level, slog.LevelWarn)
-	return server.Options{Config: cfg, Open: server.OpenEmbedded(nil), Version: version(), Log: server.NewLog(t.err, log)}
+	return server.Options{Config: cfg, File: t.settingsFile(), Open: server.OpenEmbedded(nil), Version: version(), Log: server.NewLog(t.err, log)}
 }
 
 func versionCommand(t *terminal) *cobra.Command {

@@ -27,7 +27,8 @@ then from the flags below; later ones win. docs/configuration.md lists them all.
 
 On SIGTERM new requests are refused and running ones get 30 seconds to finish
 (--limits-drain-timeout); a second signal ends the process at once. Nothing that
-was answered is lost either way. On SIGHUP certificates are read from their files again.`
+was answered is lost either way. On SIGHUP certificates and the users of
+keystore.users are read from their files again.`
 
 const serveExamples = `  pithos serve
   pithos serve --data /srv/pithos --s3-listen :9000 --s3-domains s3.example.org
@@ -38,7 +39,8 @@ func serveCommand(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{Use: "serve", Short: "Serve the S3 API", Long: serveHelp, Example: serveExamples, Args: cobra.NoArgs}
 	settings := addSettings(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		cfg, err := t.load(settings(cmd))
+		flags := settings(cmd)
+		cfg, err := t.load(flags)
 		if err != nil {
 			return err
 		}
@@ -54,6 +56,7 @@ func serveCommand(t *terminal) *cobra.Command {
 		log := server.NewLog(t.err, cfg.Log)
 		return server.Run(ctx, server.Options{
 			Config: cfg, Version: version(), Log: log, Started: t.banner, Again: again,
+			File: t.settingsFile(), Reload: func() (*config.Config, error) { return t.load(flags) },
 			Open: server.OpenEmbedded(func(err error) {
 				fmt.Fprintln(t.err, "pithos: the data directory cannot be written any more:", err)
 				os.Exit(exitFailed)

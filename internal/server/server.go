@@ -54,6 +54,9 @@ type Options struct {
 	Started func(Started) // called once, when the service answers
 	// Again tells to read certificates and users from their files again, whether or not the files changed; nil: nobody tells.
 	Again <-chan struct{}
+	// File is the configuration file, and Reload reads it again, for the users that stand in it. Without Reload they stay what they are.
+	File   string
+	Reload func() (*config.Config, error)
 }
 
 // Started tells where the service is. Credentials are set on the first start only, and shown nowhere else.
@@ -92,6 +95,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
 	s := &service{o: o, stores: st, metrics: newMetrics(o.Version), mender: newMender(), front: newFront(o.Config), shares: newShares(o.Config.Limits, o.Clock), watcher: &watcher{log: o.Log}}
+	if users := st.watchedUsers(o); users != nil {
+		s.watcher.add(users)
+	}
 	return s.run(ctx)
 }
 
@@ -295,6 +301,8 @@ func adminOptions(o Options, st *stores, t *tasks) admin.Options {
 	}
 	if st.writer != nil {
 		a.Writer = st.writer
+	} else {
+		a.UsersFile = o.File
 	}
 	return a
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"pithos/internal/backend"
@@ -35,6 +36,7 @@ type stores struct {
 	engine Engine
 	keys   key.Reader
 	writer key.Store // nil: the users stand in the configuration file
+	file   *filekeys.Store
 }
 
 // openStores opens what the configuration names.
@@ -53,7 +55,7 @@ func openStores(ctx context.Context, cfg *config.Config, open Opener, log *slog.
 	if err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}
-	return &stores{engine: engine, keys: keys}, nil
+	return &stores{engine: engine, keys: keys, file: keys}, nil
 }
 
 // fileUsers turns the users of the configuration into those of the keystore.
@@ -69,6 +71,26 @@ func fileUsers(users []config.User) []filekeys.User {
 		}
 	}
 	return list
+}
+
+// watchedUsers are the users of the configuration file; nil where they are kept elsewhere. Nothing else of the file is taken while the server runs.
+func (s *stores) watchedUsers(o Options) *watched {
+	if s.file == nil || o.File == "" || o.Reload == nil {
+		return nil
+	}
+	return &watched{
+		what: "the users of keystore.users", files: []string{o.File}, hint: "mend the configuration file; pithos config check --config " + o.File + " tells what is wrong with it",
+		load: func() error {
+			cfg, err := o.Reload()
+			if err != nil {
+				return err
+			}
+			if cfg.Keystore.Kind != config.File {
+				return fmt.Errorf("keystore.kind is %s now: restart the server for that", cfg.Keystore.Kind)
+			}
+			return s.file.Replace(fileUsers(cfg.Keystore.Users))
+		},
+	}
 }
 
 func (s *stores) close() error {

@@ -16,7 +16,7 @@ import (
 func (d *Door) writer(op string) (key.Writer, error) {
 	if d.o.Writer == nil {
 		return nil, errs.E(op, errs.Unsupported, errs.Request, "").
-			Because("", "the users stand in the configuration file: change keystore.users there and restart the server")
+			Because("", "the users stand in "+cmp.Or(d.o.UsersFile, "the configuration file")+": change keystore.users there; a running server reads them again within 10 seconds, or at SIGHUP")
 	}
 	return d.o.Writer, nil
 }

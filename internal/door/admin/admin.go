@@ -61,6 +61,7 @@ type Task func(ctx context.Context, query url.Values, progress func(Progress)) (
 type Options struct {
 	Keys       key.Reader
 	Writer     key.Writer // nil: the keystore cannot be written, it is the configuration file
+	UsersFile  string     // the configuration file, if known
 	Containers Containers
 	Usage      Usage
 	Tasks      map[string]Task // by name: /v1/NAME starts it

@@ -1,6 +1,6 @@
 // Package filekeys is the keystore whose users stand in the configuration file.
 // It is read-only and lives in memory: every gateway that reads the same file
-// answers the same.
+// answers the same. Whoever reads the file again replaces all of it at once.
 //
 // An account exists because a user names it. What belongs to the account is taken
 // from its users, in the order of the file: the canonical id from the first that
@@ -42,9 +42,14 @@ type Key struct {
 	Expires   time.Time // zero: never
 }
 
-// Store is the keystore. It implements key.Reader and never changes.
+// Store is the keystore. It implements key.Reader, and is safe for concurrent use.
 type Store struct {
-	closed   atomic.Bool
+	closed atomic.Bool
+	now    atomic.Pointer[table]
+}
+
+// table is what the users of one reading of the file come to. It never changes.
+type table struct {
 	keys     map[string]key.Identity
 	accounts []key.Account // by id
 	users    []key.User    // by id
@@ -58,25 +63,40 @@ var _ key.Reader = (*Store)(nil)
 // New makes a keystore of users. Errors: Exists when a user, an access key or a canonical id occurs twice; Conflict when users
 // of one account have different canonical ids; Invalid for a bad password.
 func New(users []User) (*Store, error) {
-	s := &Store{
+	s := &Store{}
+	return s, s.Replace(users)
+}
+
+// Replace puts other users into the place of all that are there, at once: each answer is wholly the old or wholly the new. On an error, which is one of
+// New's, those that are there stay.
+func (s *Store) Replace(users []User) error {
+	t, err := newTable(users)
+	if err == nil {
+		s.now.Store(t)
+	}
+	return err
+}
+
+func newTable(users []User) (*table, error) {
+	t := &table{
 		keys: map[string]key.Identity{}, byUser: map[naming.UserID][]key.Key{},
 		byCanon: map[string]naming.AccountID{}, byEmail: map[string][]naming.AccountID{},
 	}
-	accounts, err := s.collect(users)
+	accounts, err := t.collect(users)
 	if err != nil {
 		return nil, err
 	}
 	for _, u := range users {
-		if err := s.add(u, accounts[u.Account]); err != nil {
+		if err := t.add(u, accounts[u.Account]); err != nil {
 			return nil, err
 		}
 	}
-	slices.SortFunc(s.users, func(a, b key.User) int { return cmp.Compare(a.ID, b.ID) })
-	return s, nil
+	slices.SortFunc(t.users, func(a, b key.User) int { return cmp.Compare(a.ID, b.ID) })
+	return t, nil
 }
 
 // collect makes the accounts.
-func (s *Store) collect(users []User) (map[naming.AccountID]key.Account, error) {
+func (t *table) collect(users []User) (map[naming.AccountID]key.Account, error) {
 	accounts := map[naming.AccountID]key.Account{}
 	for _, u := range users {
 		a := accounts[u.Account]
@@ -94,8 +114,8 @@ func (s *Store) collect(users []User) (map[naming.AccountID]key.Account, error) 
 		a.DisplayName = cmp.Or(a.DisplayName, u.DisplayName)
 		a.Email = cmp.Or(a.Email, u.Email)
 		accounts[u.Account] = a
-		if u.Email != "" && !slices.Contains(s.byEmail[u.Email], u.Account) {
-			s.byEmail[u.Email] = append(s.byEmail[u.Email], u.Account)
+		if u.Email != "" && !slices.Contains(t.byEmail[u.Email], u.Account) {
+			t.byEmail[u.Email] = append(t.byEmail[u.Email], u.Account)
 		}
 	}
 	for id, a := range accounts {
@@ -104,15 +124,15 @@ func (s *Store) collect(users []User) (map[naming.AccountID]key.Account, error) 
 		}
 		a.Canonical = cmp.Or(a.Canonical, key.CanonicalOf(id))
 		a.DisplayName = cmp.Or(a.DisplayName, string(id))
-		if _, taken := s.byCanon[a.Canonical]; taken {
+		if _, taken := t.byCanon[a.Canonical]; taken {
 			return nil, errs.E("filekeys.New", errs.Exists, errs.Account, string(id)).
 				Because(errs.BadState, "two accounts have the same canonical id")
 		}
-		s.byCanon[a.Canonical] = id
+		t.byCanon[a.Canonical] = id
 		accounts[id] = a
-		s.accounts = append(s.accounts, a)
+		t.accounts = append(t.accounts, a)
 	}
-	slices.SortFunc(s.accounts, func(a, b key.Account) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(t.accounts, func(a, b key.Account) int { return cmp.Compare(a.ID, b.ID) })
 	return accounts, nil
 }
 
@@ -120,9 +140,9 @@ func (s *Store) collect(users []User) (map[naming.AccountID]key.Account, error) 
 func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
 // add records a user with its keys.
-func (s *Store) add(u User, account key.Account) error {
+func (t *table) add(u User, account key.Account) error {
 	id := naming.User(u.Account, u.Name)
-	if _, taken := s.byUser[id]; taken {
+	if _, taken := t.byUser[id]; taken {
 		return errs.E("filekeys.New", errs.Exists, errs.User, string(id))
 	}
 	ku := key.User{
@@ -139,38 +159,39 @@ func (s *Store) add(u User, account key.Account) error {
 		}
 		ku.PasswordHash = hash
 	}
-	s.users = append(s.users, ku)
-	s.byUser[id] = []key.Key{}
+	t.users = append(t.users, ku)
+	t.byUser[id] = []key.Key{}
 	for _, k := range u.Keys {
-		if _, taken := s.keys[k.AccessKey]; taken {
+		if _, taken := t.keys[k.AccessKey]; taken {
 			return errs.E("filekeys.New", errs.Exists, errs.Key, k.AccessKey)
 		}
 		kk := key.Key{AccessKey: k.AccessKey, Secret: k.Secret, User: id, Expires: k.Expires}
-		s.keys[k.AccessKey] = key.Identity{Key: kk, User: ku, Account: account}
-		s.byUser[id] = append(s.byUser[id], kk)
+		t.keys[k.AccessKey] = key.Identity{Key: kk, User: ku, Account: account}
+		t.byUser[id] = append(t.byUser[id], kk)
 	}
-	slices.SortFunc(s.byUser[id], func(a, b key.Key) int { return cmp.Compare(a.AccessKey, b.AccessKey) })
+	slices.SortFunc(t.byUser[id], func(a, b key.Key) int { return cmp.Compare(a.AccessKey, b.AccessKey) })
 	return nil
 }
 
-// open is the error after Close or of an ended context.
-func (s *Store) open(ctx context.Context, op string) error {
+// open gives what the store knows now, or the error after Close or of an ended context.
+func (s *Store) open(ctx context.Context, op string) (*table, error) {
 	if s.closed.Load() {
-		return errs.E(op, errs.Closed, errs.Store, "")
+		return nil, errs.E(op, errs.Closed, errs.Store, "")
 	}
 	if err := ctx.Err(); err != nil {
-		return errs.E(op, errs.Canceled, errs.Request, "").With(err)
+		return nil, errs.E(op, errs.Canceled, errs.Request, "").With(err)
 	}
-	return nil
+	return s.now.Load(), nil
 }
 
 // Lookup implements key.Reader.
 func (s *Store) Lookup(ctx context.Context, accessKey string) (key.Identity, error) {
 	const op = "filekeys.Lookup"
-	if err := s.open(ctx, op); err != nil {
+	t, err := s.open(ctx, op)
+	if err != nil {
 		return key.Identity{}, err
 	}
-	id, ok := s.keys[accessKey]
+	id, ok := t.keys[accessKey]
 	if !ok {
 		return key.Identity{}, errs.E(op, errs.NotFound, errs.Key, accessKey)
 	}
@@ -180,62 +201,72 @@ func (s *Store) Lookup(ctx context.Context, accessKey string) (key.Identity, err
 // User implements key.Reader.
 func (s *Store) User(ctx context.Context, id naming.UserID) (key.User, error) {
 	const op = "filekeys.User"
-	if err := s.open(ctx, op); err != nil {
+	t, err := s.open(ctx, op)
+	if err != nil {
 		return key.User{}, err
 	}
-	i, ok := slices.BinarySearchFunc(s.users, id, func(u key.User, id naming.UserID) int { return cmp.Compare(u.ID, id) })
+	i, ok := slices.BinarySearchFunc(t.users, id, func(u key.User, id naming.UserID) int { return cmp.Compare(u.ID, id) })
 	if !ok {
 		return key.User{}, errs.E(op, errs.NotFound, errs.User, string(id))
 	}
-	return s.users[i], nil
+	return t.users[i], nil
 }
 
 // Account implements key.Reader.
 func (s *Store) Account(ctx context.Context, id naming.AccountID) (key.Account, error) {
 	const op = "filekeys.Account"
-	if err := s.open(ctx, op); err != nil {
+	t, err := s.open(ctx, op)
+	if err != nil {
 		return key.Account{}, err
 	}
-	i, ok := slices.BinarySearchFunc(s.accounts, id, func(a key.Account, id naming.AccountID) int { return cmp.Compare(a.ID, id) })
+	return t.account(op, id)
+}
+
+func (t *table) account(op string, id naming.AccountID) (key.Account, error) {
+	i, ok := slices.BinarySearchFunc(t.accounts, id, func(a key.Account, id naming.AccountID) int { return cmp.Compare(a.ID, id) })
 	if !ok {
 		return key.Account{}, errs.E(op, errs.NotFound, errs.Account, string(id))
 	}
-	return s.accounts[i], nil
+	return t.accounts[i], nil
 }
 
 // Canonical implements key.Reader.
 func (s *Store) Canonical(ctx context.Context, canonical string) (key.Account, error) {
-	id, ok := s.byCanon[canonical]
-	if !ok {
-		if err := s.open(ctx, "filekeys.Canonical"); err != nil {
-			return key.Account{}, err
-		}
-		return key.Account{}, errs.E("filekeys.Canonical", errs.NotFound, errs.Account, canonical)
+	const op = "filekeys.Canonical"
+	t, err := s.open(ctx, op)
+	if err != nil {
+		return key.Account{}, err
 	}
-	return s.Account(ctx, id)
+	id, ok := t.byCanon[canonical]
+	if !ok {
+		return key.Account{}, errs.E(op, errs.NotFound, errs.Account, canonical)
+	}
+	return t.account(op, id)
 }
 
 // Email implements key.Reader.
 func (s *Store) Email(ctx context.Context, address string) (key.Account, error) {
 	const op = "filekeys.Email"
-	if err := s.open(ctx, op); err != nil {
+	t, err := s.open(ctx, op)
+	if err != nil {
 		return key.Account{}, err
 	}
-	switch ids := s.byEmail[address]; len(ids) {
+	switch ids := t.byEmail[address]; len(ids) {
 	case 0:
 		return key.Account{}, errs.E(op, errs.NotFound, errs.Account, address)
 	case 1:
-		return s.Account(ctx, ids[0])
+		return t.account(op, ids[0])
 	}
 	return key.Account{}, errs.E(op, errs.Conflict, errs.Account, address)
 }
 
 // Accounts implements key.Reader.
 func (s *Store) Accounts(ctx context.Context, after naming.AccountID, fn func(key.Account) bool) error {
-	if err := s.open(ctx, "filekeys.Accounts"); err != nil {
+	t, err := s.open(ctx, "filekeys.Accounts")
+	if err != nil {
 		return err
 	}
-	for _, a := range s.accounts {
+	for _, a := range t.accounts {
 		if a.ID > after && !fn(a) {
 			break
 		}
@@ -245,10 +276,11 @@ func (s *Store) Accounts(ctx context.Context, after naming.AccountID, fn func(ke
 
 // Users implements key.Reader.
 func (s *Store) Users(ctx context.Context, account naming.AccountID, after naming.UserID, fn func(key.User) bool) error {
-	if err := s.open(ctx, "filekeys.Users"); err != nil {
+	t, err := s.open(ctx, "filekeys.Users")
+	if err != nil {
 		return err
 	}
-	for _, u := range s.users {
+	for _, u := range t.users {
 		if (account == "" || u.Account == account) && u.ID > after && !fn(u) {
 			break
 		}
@@ -259,10 +291,11 @@ func (s *Store) Users(ctx context.Context, account naming.AccountID, after namin
 // Keys implements key.Reader.
 func (s *Store) Keys(ctx context.Context, user naming.UserID, fn func(key.Key) bool) error {
 	const op = "filekeys.Keys"
-	if err := s.open(ctx, op); err != nil {
+	t, err := s.open(ctx, op)
+	if err != nil {
 		return err
 	}
-	keys, ok := s.byUser[user]
+	keys, ok := t.byUser[user]
 	if !ok {
 		return errs.E(op, errs.NotFound, errs.User, string(user))
 	}

@@ -129,3 +129,25 @@ func TestClosedStoreAnswersNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestReplaceIsWholeOrNothing(t *testing.T) {
+	s, ctx := store(t), t.Context()
+	if err := s.Replace([]filekeys.User{{Name: "a", Account: "a"}, {Name: "a", Account: "a"}}); err == nil {
+		t.Error("a user twice is accepted")
+	}
+	if _, err := s.Lookup(ctx, "K1"); err != nil {
+		t.Errorf("after a refused replacement: %v", err)
+	}
+	if err := s.Replace([]filekeys.User{{Name: "new", Account: "new", Keys: []filekeys.Key{{AccessKey: "K9", Secret: "s9"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Lookup(ctx, "K9"); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Lookup(ctx, "K1"); !errs.Is(err, errs.NotFound) {
+		t.Errorf("a key that is gone from the file: %v", err)
+	}
+	if _, err := s.Account(ctx, "test"); !errs.Is(err, errs.NotFound) {
+		t.Errorf("an account that is gone from the file: %v", err)
+	}
+}
