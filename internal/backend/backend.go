@@ -276,9 +276,13 @@ type ListRequest struct {
 	After        string
 	AfterVersion object.VersionID
 	Limit        int // entries and prefixes together; 0 gives an empty page
+	// Reverse gives names and common prefixes in descending order. They are made of the names that are less than After (of all, when it is "") and
+	// greater than Until. Only of ViewCurrent.
+	Reverse bool
+	Until   string
 }
 
-// Page is one page of a listing. Entries and Prefixes are each in byte order; Next says where the next page begins.
+// Page is one page of a listing. Entries and Prefixes are each in byte order, or against it; Next says where the next page begins.
 type Page struct {
 	Entries     []object.Summary
 	Prefixes    []string

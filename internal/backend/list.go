@@ -13,7 +13,10 @@ import (
 //
 // A common prefix is a name's beginning up to and with the first delimiter behind Prefix. It stands in the page once, in the place of all
 // names that begin with it, and is passed in one step whatever lies under it. If After lies under a common prefix, that prefix is
-// not greater than After and does not come again.
+// not greater than After and does not come again. With Reverse it comes as long as there are names under it that are less.
+//
+// With Reverse a page costs what it shows where the metastore can walk back (meta.Backward), else a walk over the names of the container between
+// the bounds. Errors: Invalid/Request for Reverse in a view that is not ViewCurrent.
 func (b *Backend) List(ctx context.Context, c Caller, r ListRequest) (Page, error) {
 	const op = "backend.List"
 	action := access.ListBucketVersions
@@ -26,6 +29,10 @@ func (b *Backend) List(ctx context.Context, c Caller, r ListRequest) (Page, erro
 	}
 	if r.Limit <= 0 {
 		return Page{}, nil
+	}
+	if r.Reverse {
+		page, err := b.listBack(ctx, container.ID, &r)
+		return page, fail(op, err)
 	}
 	start, ok := r.start()
 	if !ok {

@@ -153,8 +153,9 @@ func formatOf(kind string) (f format, exact, ok bool) {
 // fold takes entries in ascending order and keeps those of a listing: it rolls names up at the delimiter, and keeps the last ones of a
 // listing in descending order.
 type fold struct {
-	q    listing
-	kept []entry
+	q       listing
+	ordered bool // entries come in the order of the listing, also of one in descending order
+	kept    []entry
 }
 
 func newFold(q listing) *fold { return &fold{q: q} }
@@ -176,7 +177,7 @@ func (f *fold) add(e entry) {
 // keep takes an entry that belongs to the listing.
 func (f *fold) keep(e entry) {
 	switch {
-	case f.q.reverse:
+	case f.q.reverse && !f.ordered:
 		if f.kept = append(f.kept, e); len(f.kept) >= 2*f.q.limit+64 {
 			f.kept = slices.Clone(f.kept[len(f.kept)-f.q.limit:])
 		}
@@ -186,10 +187,13 @@ func (f *fold) keep(e entry) {
 }
 
 // full tells that later names change nothing.
-func (f *fold) full() bool { return !f.q.reverse && len(f.kept) >= f.q.limit }
+func (f *fold) full() bool { return (f.ordered || !f.q.reverse) && len(f.kept) >= f.q.limit }
+
+// room is how many entries are asked of the backend at once.
+func (f *fold) room() int { return min(pageMax, f.q.limit-len(f.kept)) }
 
 func (f *fold) done() []entry {
-	if f.q.reverse {
+	if f.q.reverse && !f.ordered {
 		slices.Reverse(f.kept)
 	}
 	return f.kept[:min(len(f.kept), f.q.limit)]
@@ -221,6 +225,9 @@ const pageMax = 1000
 // listObjects gives the entries of a listing.
 func (c *call) listObjects(ctx context.Context, q listing) ([]entry, error) {
 	f := newFold(q)
+	if q.reverse {
+		return c.listObjectsBack(ctx, f)
+	}
 	// The backend takes a common prefix that the lower bound lies under for passed; here the rest of it shows once.
 	if common, ok := q.common(q.lower); ok && common != q.lower && q.limit > 0 {
 		if err := c.addPrefix(ctx, f, common); err != nil {
@@ -230,7 +237,8 @@ func (c *call) listObjects(ctx context.Context, q listing) ([]entry, error) {
 	after := q.lower
 	for !f.full() {
 		page, err := c.door.b.List(ctx, c.caller, backend.ListRequest{
-			Container: c.ref(), View: meta.View{Kind: meta.ViewCurrent}, Prefix: q.prefix, Delimiter: q.delimiter, After: after, Limit: pageMax,
+			Container: c.ref(), View: meta.View{Kind: meta.ViewCurrent}, Prefix: q.prefix, Delimiter: q.delimiter, After: after,
+			Limit: f.room(),
 		})
 		if err != nil {
 			return nil, err
@@ -247,18 +255,41 @@ func (c *call) listObjects(ctx context.Context, q listing) ([]entry, error) {
 	return f.done(), nil
 }
 
+// listObjectsBack gives the entries of a listing in descending order: the backend walks from the end, so it costs what it shows.
+func (c *call) listObjectsBack(ctx context.Context, f *fold) ([]entry, error) {
+	f.ordered = true
+	before := f.q.upper
+	for !f.full() {
+		page, err := c.door.b.List(ctx, c.caller, backend.ListRequest{
+			Container: c.ref(), View: meta.View{Kind: meta.ViewCurrent}, Prefix: f.q.prefix, Delimiter: f.q.delimiter, After: before, Until: f.q.lower,
+			Reverse: true, Limit: f.q.limit - len(f.kept),
+		})
+		if err != nil {
+			return nil, err
+		}
+		if _, err := c.addPage(ctx, f, &page); err != nil {
+			return nil, err
+		}
+		if !page.Truncated {
+			break
+		}
+		before = page.NextAfter
+	}
+	return f.done(), nil
+}
+
 // addPage adds names and common prefixes of a page in their order; past tells that the upper bound was reached.
 func (c *call) addPage(ctx context.Context, f *fold, page *backend.Page) (past bool, err error) {
 	names, prefixes := page.Entries, page.Prefixes
 	for len(names)+len(prefixes) > 0 && !f.full() {
-		isName := len(prefixes) == 0 || len(names) > 0 && string(names[0].Name) < prefixes[0]
+		isName := len(prefixes) == 0 || len(names) > 0 && (string(names[0].Name) < prefixes[0]) != f.q.reverse
 		var next string
 		if isName {
 			next = string(names[0].Name)
 		} else {
 			next = prefixes[0]
 		}
-		if f.q.upper != "" && next >= f.q.upper {
+		if f.q.upper != "" && next >= f.q.upper && !f.q.reverse {
 			return true, nil
 		}
 		if !isName {

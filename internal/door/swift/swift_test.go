@@ -100,6 +100,9 @@ func TestListings(t *testing.T) {
 		"delimiter=/&limit=2": "a dir/", "delimiter=/&end_marker=dir/b": "a dir/", "delimiter=/&end_marker=dir/a": "a", "delimiter=/&reverse=1": "z dirx dir/ a",
 		"delimiter=/&reverse=1&marker=dirx": "dir/ a", "delimiter=ir": "a dir z", "prefix=dir&delimiter=/": "dir/ dirx", "path=": "a dirx z",
 		"path=dir": "dir/a dir/b", "reverse=1&marker=dirx&end_marker=a": "dir/b dir/a", "reverse=1&limit=2": "z dirx", "limit=0": "", "limit=x": "a dir/a dir/b dirx z",
+		"delimiter=/&reverse=1&marker=dir/b": "dir/ a", "delimiter=/&reverse=1&marker=dir/a": "a", "delimiter=/&reverse=1&end_marker=dir/a": "z dirx dir/",
+		"delimiter=/&reverse=1&end_marker=dir/b": "z dirx", "delimiter=/&reverse=1&marker=dir/": "a", "delimiter=/&reverse=1&limit=2": "z dirx",
+		"path=&reverse=1": "z dirx a", "path=dir&reverse=1": "dir/b dir/a", "path=dir&reverse=1&limit=1": "dir/b", "prefix=dir&delimiter=/&reverse=1": "dirx dir/",
 		"delimiter=/&marker=dir/b": "dirx z", "prefix=dir/&marker=dir/a": "dir/b", "prefix=y": "",
 	} {
 		a := w.do("GET", "c?"+query, "")
@@ -114,6 +117,8 @@ func TestListings(t *testing.T) {
 	w.do("PUT", "c/dir/sub/", "").want(201)
 	w.do("PUT", "c/dir/sub/deep", "").want(201)
 	w.do("GET", "c?path=dir", "").want(200).is("dir/a\ndir/b\ndir/sub/\n")
+	w.do("GET", "c?path=dir&reverse=1", "").want(200).is("dir/sub/\ndir/b\ndir/a\n")
+	w.do("GET", "c?path=&reverse=1&limit=3", "").want(200).is("z\ndirx\ndir/\n")
 	w.do("GET", "c?path=/", "").want(204)
 	w.do("GET", "c?path=", "").want(200).is("a\ndir/\ndirx\nz\n")
 	w.do("GET", "c?limit=101", "").want(412).is("Maximum limit is 100")

@@ -2,6 +2,7 @@ package swift
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -68,6 +69,9 @@ func (c *call) listVersions(ctx context.Context, q versionListing) ([]entry, err
 		run = run[:0]
 	}
 	r := backend.ListRequest{Container: c.ref(), View: meta.View{Kind: meta.ViewAll}, Prefix: q.prefix, Delimiter: q.delimiter, Limit: pageMax}
+	if !q.reverse && q.marker != "" {
+		r.After, r.AfterVersion = q.marker, math.MaxUint64 // the versions of the marker itself come too: entries knows which of them lie behind
+	}
 	for q.reverse || len(out) < q.limit {
 		page, err := c.door.b.List(ctx, c.caller, r)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/meta"
@@ -22,6 +23,8 @@ type cursor struct {
 	view      meta.View
 	pos       meta.Position
 }
+
+var _ meta.Backward = (*cursor)(nil)
 
 // Seek moves the cursor.
 func (c *cursor) Seek(pos meta.Position) { c.pos = pos }
@@ -45,6 +48,31 @@ func (c *cursor) Next(context.Context) (next *object.Summary, err error) {
 		return nil
 	})
 	return next, err
+}
+
+// Before implements meta.Backward.
+func (c *cursor) Before(_ context.Context, name naming.ObjectName) (found *object.Summary, err error) {
+	const op = "memory.Cursor.Before"
+	if c.view.Kind != meta.ViewCurrent {
+		return nil, errs.E(op, errs.Unsupported, errs.Request, "")
+	}
+	c.pos = meta.Position{}
+	err = c.store.do(op, func() error {
+		in := c.store.container(c.container)
+		end := len(in.names)
+		if name != "" {
+			end, _ = slices.BinarySearch(in.names, name)
+		}
+		for _, name := range slices.Backward(in.names[:end]) {
+			if v := c.entry(in.objects[name], name); v != nil {
+				summary := cloneSummary(v.Summary)
+				found = &summary
+				return nil
+			}
+		}
+		return nil
+	})
+	return found, err
 }
 
 // entry is the first entry of a name that lies at or after the position.

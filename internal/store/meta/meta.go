@@ -102,6 +102,15 @@ type Cursor interface {
 	Close()
 }
 
+// Backward is a Cursor that finds its way back too. An engine need not offer it; without it a listing in descending order costs a walk over
+// all that the view has.
+type Backward interface {
+	Cursor
+	// Before returns the entry with the greatest name below name ("": the greatest of all), and nil, nil when there is none. Its cost does not
+	// depend on what is skipped. Only ViewCurrent has it; in other views the error is Unsupported/Request. After it, Next needs a Seek.
+	Before(ctx context.Context, name naming.ObjectName) (*object.Summary, error)
+}
+
 // Position is a place in a view: at the version ID of Name, or where it would stand; ID 0 is before the newest version of
 // Name. To go on after a name use Name + "\x00"; after a version use its ID - 1 (after ID 1: the next name). An entry of any view stands
 // at its own version: a seek to (Name, ID) finds it if its id is ID or less.

@@ -43,6 +43,9 @@ type cursor struct {
 	pos    meta.Position // of the last Seek
 	sought bool          // heads have been moved to pos
 
+	last []byte // name that Before gave last, while the head still stands on it; nil: it does not
+	room []byte // for last
+
 	name    []byte // of the head that the history is walked below
 	below   bool   // the walk is in the history below name
 	entered bool   // history stands on an entry below name that was handed out
@@ -52,6 +55,8 @@ type cursor struct {
 	slabLen int
 	decoder object.Decoder
 }
+
+var _ meta.Backward = (*cursor)(nil)
 
 // headIterator is one space of heads.
 type headIterator struct {
@@ -64,7 +69,7 @@ func (h *headIterator) name() []byte { return h.Key()[prefixLen:] }
 
 // Seek implements meta.Cursor.
 func (c *cursor) Seek(pos meta.Position) {
-	c.pos, c.sought = pos, false
+	c.pos, c.sought, c.last = pos, false, nil
 	c.below, c.entered = false, false
 }
 
@@ -127,6 +132,56 @@ func (c *cursor) next() (*object.Summary, error) {
 			return s, err
 		}
 	}
+}
+
+// Before implements meta.Backward. Names of live heads are in the order of their keys, so a walk back is one step of the iterator for each.
+func (c *cursor) Before(ctx context.Context, name naming.ObjectName) (*object.Summary, error) {
+	const op = "metadata.Before"
+	if c.failed != nil {
+		return nil, c.failed
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, errs.Wrap(op, errs.Canceled, err)
+	}
+	if c.view.Kind != meta.ViewCurrent {
+		return nil, errs.E(op, errs.Unsupported, errs.Request, "")
+	}
+	s, err := c.before(name)
+	if err != nil {
+		c.failed = errs.Wrap(op, errs.Internal, err)
+		return nil, c.failed
+	}
+	return s, nil
+}
+
+func (c *cursor) before(name naming.ObjectName) (*object.Summary, error) {
+	if c.heads == nil {
+		if err := c.open(); err != nil {
+			return nil, err
+		}
+	}
+	c.below, c.entered, c.sought = false, false, false
+	h := &c.heads[0]
+	switch {
+	case c.last != nil && string(c.last) == string(name):
+		h.valid = h.Prev()
+	case name == "":
+		h.valid = h.Last()
+	default:
+		c.key = headKey(c.key[:0], h.space, c.container, name)
+		h.valid = h.SeekLT(c.key)
+	}
+	c.last = nil
+	if !h.valid {
+		return nil, c.headsError()
+	}
+	c.pos = meta.Position{}
+	s, err := c.take(h)
+	if err == nil {
+		c.last = append(c.room[:0], h.name()...)
+		c.room = c.last
+	}
+	return s, err
 }
 
 // open makes the iterators of the heads that the view needs.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"pithos/internal/errs"
 	"pithos/internal/errs/errstest"
 	"pithos/internal/naming"
 	"pithos/internal/naming/namingtest"
@@ -145,6 +146,61 @@ var scanning = []sentence{
 		if got := e.next(c); got.Name != "a" {
 			e.Errorf("got %+v", got)
 		}
+	}},
+	{"Before/goes back from any name, if the engine can", func(e *env) {
+		e.fill()
+		current := e.scan(e.container, meta.View{})
+		c, ok := e.s.Scan(e.Context(), e.container, meta.View{}).(meta.Backward)
+		if !ok {
+			return
+		}
+		defer c.Close()
+		before := func(name, want naming.ObjectName) {
+			e.Helper()
+			s, err := c.Before(e.Context(), name)
+			errstest.OK(e, err)
+			if s == nil && want != "" || s != nil && s.Name != want {
+				e.Fatalf("before %q: got %+v, want %q", name, s, want)
+			}
+		}
+		var names []naming.ObjectName
+		for _, s := range current {
+			names = append(names, s.Name, s.Name+"\x00", s.Name[:len(s.Name)-1])
+		}
+		names = append(names, "", "\xff", "\x00")
+		e.rng.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+		for i, name := range names {
+			end := len(current)
+			if name != "" {
+				end = slices.IndexFunc(append(slices.Clone(current), object.Summary{Name: "\xff\xff"}), func(s object.Summary) bool { return s.Name >= name })
+			}
+			var want naming.ObjectName
+			if end > 0 {
+				want = current[end-1].Name
+			}
+			before(name, want)
+			if i%3 == 0 { // between, the cursor goes forwards
+				c.Seek(meta.Position{Name: name})
+				if got, to := e.next(c), at(current, meta.Position{Name: name}); got != to {
+					e.Fatalf("seek to %q: got %+v, want %+v", name, got, to)
+				}
+			}
+		}
+		var back []object.Summary
+		for name := naming.ObjectName(""); len(back) <= len(current); name = back[len(back)-1].Name {
+			s, err := c.Before(e.Context(), name)
+			errstest.OK(e, err)
+			if s == nil {
+				break
+			}
+			back = append(back, *s)
+		}
+		slices.Reverse(back)
+		e.wantSame("the way back", back, current)
+		all := e.s.Scan(e.Context(), e.container, meta.View{Kind: meta.ViewAll})
+		defer all.Close()
+		_, err := all.(meta.Backward).Before(e.Context(), "")
+		errstest.Want(e, err, errs.Unsupported, errs.Request)
 	}},
 	{"Next/the summary is the caller's", func(e *env) {
 		v := e.data(1)
