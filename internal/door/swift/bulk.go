@@ -105,7 +105,10 @@ func (c *call) namesToDelete() ([]string, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
-		if name := unescape(string(bytes.TrimSpace(line))); name != "" {
+		switch name := unescape(string(bytes.TrimSpace(line))); {
+		case len(name) > 2*bulkPathMax:
+			return nil, bad("Invalid File Name")
+		case name != "":
 			names = append(names, name)
 		}
 		if len(names) > bulkDeletesMax {
@@ -131,10 +134,10 @@ func (c *call) deleteAll(ctx context.Context, r *report, b *beat, names []string
 			if err := b.tick(); err != nil {
 				return err
 			}
-			server = c.deleteOne(ctx, r, name) || server
 			if len(r.failed) >= bulkFailuresMax {
 				return bad("Max delete failures exceeded")
 			}
+			server = c.deleteOne(ctx, r, name) || server
 		}
 	}
 	switch {

@@ -251,10 +251,10 @@ func (x *extraction) container(ctx context.Context, name string) (inTheWay int, 
 	return status, nil
 }
 
-// headers gives an entry's object the metadata that the request has, and the extended attributes that tar recorded with it.
+// headers gives an entry's object the metadata and content type that the request has, and the extended attributes that tar recorded with it.
 func (x *extraction) headers(to http.Header, h *tar.Header) {
 	for name, values := range x.c.r.Header {
-		if name == "X-Delete-At" || name == "X-Delete-After" || strings.HasPrefix(name, "X-Object-Meta-") {
+		if name == "Content-Type" || name == "X-Detect-Content-Type" || name == "X-Delete-At" || name == "X-Delete-After" || strings.HasPrefix(name, "X-Object-Meta-") {
 			to[name] = values
 		}
 	}
