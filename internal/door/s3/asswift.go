@@ -71,6 +71,20 @@ func (x *document) plain(name, value string) {
 	x.close(name)
 }
 
+// needProof refuses a request whose body nothing but a signature vouches for, as Swift and AWS do with DeleteObjects. The S3 door proper asks for no more than
+// it is given: there are clients of other services that do not send it. Errors: InvalidRequest.
+func (c *call) needProof() error {
+	if !c.door.o.AsSwift || c.has("Content-Md5") || len(c.payload.trailers()) > 0 {
+		return nil
+	}
+	for _, n := range algorithmNames {
+		if c.has(n.header) {
+			return nil
+		}
+	}
+	return fail(InvalidRequest, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+}
+
 // checkSwiftCondition: of the conditions on writes Swift knows If-None-Match: * only. Errors: NotImplemented.
 func (c *call) checkSwiftCondition() error {
 	if !c.door.o.AsSwift {

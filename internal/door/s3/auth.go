@@ -131,10 +131,7 @@ func (p *payload) hashed() bool { return p.auth.Payload == sigv4.Hashed }
 
 // checkSHA256 compares the signed hash with the payload's.
 func (p *payload) checkSHA256(d object.Digests) error {
-	if p.hashed() && d.SHA256 != p.auth.SHA256 {
-		return sigv4.ErrSHA256()
-	}
-	return nil
+	return p.auth.Proves(d.SHA256)
 }
 
 // trailers are the trailers that the request announced, names in lower case.
@@ -168,6 +165,7 @@ func (c *call) proveWhole(raw []byte) error {
 	if err != nil {
 		return err
 	}
+	p.whole = true
 	d := object.Digests{Size: int64(len(raw))}
 	if p.md5 != nil {
 		d.MD5 = md5.Sum(raw)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/md5" // Content-MD5 is part of the protocol
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,10 +69,11 @@ type proof struct {
 	md5      []byte // Content-MD5; nil: none
 	sum      *object.Checksum
 	trailing object.Algorithm // announced as a trailer
+	whole    bool             // the body is a document, not an object's bytes
 }
 
 // readProof reads Content-MD5 and the checksum headers. Errors: InvalidDigest, BadDigest (a checksum that has not the length of its
-// algorithm; AWS says InvalidRequest, ceph/s3-tests expect BadDigest), InvalidRequest.
+// algorithm; AWS says InvalidRequest and so does Swift, ceph/s3-tests expect BadDigest), InvalidRequest, MalformedTrailer.
 func (c *call) readProof() (proof, error) {
 	var p proof
 	if c.has("Content-Md5") {
@@ -83,31 +86,43 @@ func (c *call) readProof() (proof, error) {
 	if c.row.objectSums {
 		return p, nil
 	}
+	return p, c.readChecksums(&p)
+}
+
+// readChecksums reads the one checksum that a request may have, in a header or announced as a trailer. That there is one only comes first, as at AWS.
+func (c *call) readChecksums(p *proof) error {
+	headers, trailers := 0, c.payload.trailers()
+	name := ""
 	for _, n := range algorithmNames {
-		if !c.has(n.header) {
-			continue
-		}
-		if p.sum != nil {
-			return p, fail(InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
-		}
-		s, err := parseChecksum(n.a, c.h(n.header))
-		if err != nil || s.Parts > 0 {
-			return p, fail(BadDigest, "Value for "+n.lower+" header is invalid.")
-		}
-		p.sum = &s
-	}
-	for _, name := range c.payload.trailers() {
-		for _, n := range algorithmNames {
-			if n.lower != name {
-				continue
+		if c.has(n.header) {
+			headers++
+			s, err := parseChecksum(n.a, c.h(n.header))
+			p.sum = &s
+			if err != nil || s.Parts > 0 {
+				name = n.lower
 			}
-			if p.sum != nil || p.trailing != "" {
-				return p, fail(InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
-			}
+		}
+		if slices.Contains(trailers, n.lower) {
 			p.trailing = n.a
 		}
 	}
-	return p, p.checkDeclared(c.h("X-Amz-Sdk-Checksum-Algorithm"))
+	switch {
+	case headers > 1, len(trailers) > 1:
+		return fail(InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+	case headers == 1 && len(trailers) == 1:
+		return fail(InvalidRequest, "Expecting a single x-amz-checksum- header")
+	case name != "" && c.door.o.AsSwift:
+		return fail(InvalidRequest, "Value for "+name+" header is invalid.")
+	case name != "":
+		return fail(BadDigest, "Value for "+name+" header is invalid.")
+	}
+	if err := p.checkDeclared(c.h("X-Amz-Sdk-Checksum-Algorithm")); err != nil {
+		return err
+	}
+	if p.trailing != "" && !c.payload.auth.Payload.Trailing() {
+		return fail(MalformedTrailer, "")
+	}
+	return nil
 }
 
 // checkDeclared compares what is there with x-amz-sdk-checksum-algorithm.
@@ -119,7 +134,7 @@ func (p *proof) checkDeclared(declared string) error {
 	switch {
 	case !ok:
 		return fail(InvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
-	case p.sum == nil && p.trailing == "" && p.md5 == nil:
+	case p.sum == nil && p.trailing == "":
 		return fail(InvalidRequest, "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
 	case p.sum != nil && p.sum.Algorithm != a, p.trailing != "" && p.trailing != a:
 		return fail(InvalidRequest, "Value for x-amz-sdk-checksum-algorithm header is invalid.")
@@ -148,13 +163,18 @@ func (p *proof) check(c *call, d object.Digests) error {
 		}
 		return err
 	}
-	if p.md5 != nil && !bytes.Equal(p.md5, d.MD5[:]) {
-		return fail(BadDigest, "The Content-MD5 you specified did not match what we received.").
-			with("ExpectedDigest", base64.StdEncoding.EncodeToString(p.md5)).
-			with("CalculatedDigest", base64.StdEncoding.EncodeToString(d.MD5[:]))
-	}
 	if err := c.payload.checkSHA256(d); err != nil {
 		return err
+	}
+	if p.md5 != nil && !bytes.Equal(p.md5, d.MD5[:]) {
+		// AWS writes the expected one of an object in hexadecimal digits and that of a document as it came.
+		expected := hex.EncodeToString(p.md5)
+		if p.whole {
+			expected = base64.StdEncoding.EncodeToString(p.md5)
+		}
+		return fail(BadDigest, "The Content-MD5 you specified did not match what we received.").
+			with("ExpectedDigest", expected).
+			with("CalculatedDigest", base64.StdEncoding.EncodeToString(d.MD5[:]))
 	}
 	want := p.sum
 	if p.trailing != "" {

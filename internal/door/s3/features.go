@@ -75,6 +75,9 @@ func (c *call) checkFeatures() error {
 		if featureOf(lower) != refusedFeature {
 			continue
 		}
+		if strings.HasPrefix(lower, "x-amz-checksum-") {
+			return fail(InvalidRequest, "The algorithm type you specified in x-amz-checksum- header is invalid.")
+		}
 		return fail(NotImplemented, "The header '"+clip(lower)+"' implies functionality that is not implemented.").with("Header", clip(lower))
 	}
 	return nil

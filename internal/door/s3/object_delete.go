@@ -98,6 +98,9 @@ const deleteKeysMax = 1000
 
 // deleteObjects serves DeleteObjects. Each key is authorised and answered on its own.
 func deleteObjects(ctx context.Context, c *call) (*reply, error) {
+	if err := c.needProof(); err != nil {
+		return nil, err
+	}
 	var doc deleteDocument
 	if err := c.xmlBody(&doc); err != nil {
 		return nil, err

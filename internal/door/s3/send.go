@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"pithos/internal/clock"
@@ -190,7 +191,10 @@ func (c *call) errorDocument(f *fault) []byte {
 		x.text("Message", msg)
 	}
 	for _, d := range f.detail {
-		x.text(d.name, d.value)
+		// Lines stay lines: StringToSign is compared with what a client has signed.
+		x.open(d.name)
+		x.raw(strings.ReplaceAll(string(appendEscaped(nil, d.value)), "&#xa;", "\n"))
+		x.close(d.name)
 	}
 	switch f.code {
 	case NoSuchBucket, BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty:

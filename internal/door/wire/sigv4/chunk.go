@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"pithos/internal/errs"
@@ -18,11 +19,14 @@ import (
 // lineMax bounds a chunk's header line and a trailer line, bytes. It is all the memory that a body takes.
 const lineMax = 4 << 10
 
+const trailerSignature = "x-amz-trailer-signature"
+
 // chunkSeed is what the signatures of chunks start from.
 type chunkSeed struct {
 	key          *signingKey
 	stamp, scope string
 	seed         [32]byte // the signature of the request
+	canonical    string   // the canonical request, for refusals; only if the chunks are signed
 }
 
 // Body reads the bytes of a request, without framing. It is used by one goroutine.
@@ -39,6 +43,7 @@ type Body struct {
 	left     int64    // of them in the present chunk
 	prev     [32]byte // signature before the present chunk's
 	want     [32]byte // signature of the present chunk
+	garbled  string   // what came in its place, if that is no signature
 	sum      hash.Hash
 	trailers []Field
 
@@ -95,16 +100,18 @@ func (b *Body) readPlain(p []byte) (int, error) {
 	n, err := b.src.Read(p)
 	if b.sum != nil {
 		_, _ = b.sum.Write(p[:n])
-		if err == io.EOF && subtle.ConstantTimeCompare(b.sum.Sum(nil), b.auth.SHA256[:]) != 1 {
-			return n, ErrSHA256()
+		if err == io.EOF {
+			var sum [32]byte
+			b.sum.Sum(sum[:0])
+			if wrong := b.auth.Proves(sum); wrong != nil {
+				return n, wrong
+			}
 		}
 	}
-	return n, cutShort(err)
-}
-
-// ErrSHA256 is the refusal of a body that does not have the signed hash.
-func ErrSHA256() error {
-	return refuse("sigv4.Body", ContentSHA256Mismatch, contentSHA256MismatchM)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = refuse("sigv4.Body", IncompleteBody, shortM)
+	}
+	return n, err
 }
 
 func (b *Body) readChunked(p []byte) (int, error) {
@@ -126,7 +133,7 @@ func (b *Body) readChunked(p []byte) (int, error) {
 	b.left -= int64(n)
 	b.rest -= int64(n)
 	if err != nil {
-		return n, cutShort(eofIsShort(err))
+		return n, cutShort(err)
 	}
 	if b.left == 0 {
 		return n, b.endChunk()
@@ -141,7 +148,7 @@ func (b *Body) nextChunk() error {
 		return err
 	}
 	if size > b.rest {
-		return excess("the chunks hold more bytes than x-amz-decoded-content-length declares")
+		return miscounted("the chunks hold more bytes than x-amz-decoded-content-length declares", b.auth.DecodedLength, b.auth.DecodedLength-b.rest+size)
 	}
 	if size > 0 {
 		b.left = size
@@ -150,11 +157,11 @@ func (b *Body) nextChunk() error {
 	if err := b.checkChunk(); err != nil {
 		return err
 	}
-	if b.rest > 0 {
-		return short()
-	}
 	if err := b.finish(); err != nil {
 		return err
+	}
+	if b.rest > 0 {
+		return miscounted("the chunks hold fewer bytes than x-amz-decoded-content-length declares", b.auth.DecodedLength, b.auth.DecodedLength-b.rest)
 	}
 	return io.EOF
 }
@@ -181,14 +188,25 @@ func (b *Body) chunkHeader() (int64, error) {
 	if b.sum == nil {
 		return size, nil
 	}
-	name, value, _ := bytes.Cut(bytes.TrimSpace(ext), []byte{'='})
-	if string(name) != "chunk-signature" || len(value) != 64 {
-		return 0, malformed("a chunk has no chunk-signature")
+	return size, b.chunkSignature(ext)
+}
+
+// chunkSignature reads "chunk-signature=hex" with or without spaces. What is no signature is told as a wrong one, once the chunk's bytes were read.
+func (b *Body) chunkSignature(ext []byte) error {
+	name, value, _ := bytes.Cut(ext, []byte{'='})
+	name, value = bytes.TrimSpace(name), bytes.TrimSpace(value)
+	first := string(name) == "chunk-signature"
+	if len(value) == 0 || first && bytes.IndexByte(value, ';') >= 0 {
+		return malformed("a chunk has no chunk-signature")
 	}
-	if _, err := hex.Decode(b.want[:], value); err != nil {
-		return 0, malformed("a chunk-signature is not 64 hexadecimal digits")
+	b.garbled = ""
+	if first && len(value) == 2*len(b.want) {
+		if _, err := hex.Decode(b.want[:], value); err == nil {
+			return nil
+		}
 	}
-	return size, nil
+	b.garbled = string(value)
+	return nil
 }
 
 // endChunk reads the line end after a chunk's bytes and checks its signature.
@@ -219,8 +237,11 @@ func (b *Body) checkChunk() error {
 	s = hex.AppendEncode(s, data[:])
 	var sum [32]byte
 	c.key.sum(&sum, s)
+	if b.garbled != "" {
+		return mismatch(clip(b.auth.AccessKey), string(s), b.garbled, c.canonical)
+	}
 	if subtle.ConstantTimeCompare(sum[:], b.want[:]) != 1 {
-		return mismatch(clip(b.auth.AccessKey), string(s), hex.EncodeToString(b.want[:]), "")
+		return mismatch(clip(b.auth.AccessKey), string(s), hex.EncodeToString(b.want[:]), c.canonical)
 	}
 	b.prev = sum
 	return nil
@@ -237,50 +258,75 @@ func (b *Body) appendPrefix(s []byte, kind string) []byte {
 	return append(s, '\n')
 }
 
-// finish reads what follows the last chunk: trailers if the mode has them, an empty line, and then nothing. The last empty line may be missing.
+// finish reads what follows the last chunk: trailers if the mode has them, and an empty line, which may be missing. A trailer that comes twice counts as
+// sent last.
 func (b *Body) finish() error {
 	signed := b.auth.Payload == StreamSignedTrailer
 	var canonical []byte
 	var signature string
-	blank := 0
-	for {
-		line, err := b.br.ReadSlice('\n')
-		if err == io.EOF && len(line) == 0 {
+	for lines := 0; ; lines++ {
+		if _, err := b.br.Peek(1); err == io.EOF {
 			break
 		}
+		line, err := b.line()
 		if err != nil {
-			return b.lineError(err)
+			return err
 		}
-		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
-			// Some clients put an empty line before the trailer's signature.
-			if blank++; blank > 2 {
-				return excess("bytes follow the last chunk")
+			late, err := b.tail()
+			if err != nil {
+				return err
 			}
-			continue
+			if signature == "" {
+				signature = late
+			}
+			break
 		}
 		name, value, ok := bytes.Cut(line, []byte{':'})
 		lower := strings.ToLower(string(bytes.TrimSpace(name)))
 		switch {
 		case !ok, !b.auth.Payload.Trailing(), signature != "":
 			return excess("bytes follow the last chunk")
-		case blank > 0 && (!signed || lower != "x-amz-trailer-signature"):
-			return excess("bytes follow the last chunk")
-		case signed && lower == "x-amz-trailer-signature":
+		case signed && lower == trailerSignature:
 			signature = string(bytes.TrimSpace(value))
 			continue
-		case len(b.trailers) == trailersMax:
+		case lines >= trailersMax:
 			return malformedTrailer()
 		}
 		t := Field{lower, string(bytes.TrimSpace(value))}
-		b.trailers = append(b.trailers, t)
 		canonical = append(append(append(append(canonical, t.Name...), ':'), t.Value...), '\n')
+		if i := slices.IndexFunc(b.trailers, func(have Field) bool { return have.Name == lower }); i >= 0 {
+			b.trailers[i] = t
+			continue
+		}
+		b.trailers = append(b.trailers, t)
 	}
 	return b.checkTrailers(signed, canonical, signature)
 }
 
-// checkTrailers checks that the declared trailers came, each once, and no other, and their signature.
+// tail looks at what follows the empty line behind the last chunk: some clients put it before the trailer's signature. All else means nothing, as at AWS,
+// unless it is more than a line can be.
+func (b *Body) tail() (signature string, err error) {
+	rest, err := b.br.Peek(lineMax)
+	switch {
+	case err == nil:
+		return "", excess("bytes follow the last chunk")
+	case err != io.EOF:
+		return "", cutShort(err)
+	}
+	line, _, whole := bytes.Cut(rest, []byte("\r\n"))
+	name, value, _ := bytes.Cut(line, []byte{':'})
+	if !whole || strings.ToLower(string(bytes.TrimSpace(name))) != trailerSignature {
+		return "", nil
+	}
+	return string(bytes.TrimSpace(value)), nil
+}
+
+// checkTrailers checks that the declared trailers came, and no other, and their signature.
 func (b *Body) checkTrailers(signed bool, canonical []byte, signature string) error {
+	if signed && len(b.trailers) == len(b.auth.Trailers) && (signature == "" || len(b.trailers) == 0) {
+		return malformed("the trailers have no signature, or a signature no trailers")
+	}
 	if len(b.trailers) != len(b.auth.Trailers) {
 		return malformedTrailer()
 	}
@@ -302,58 +348,63 @@ func (b *Body) checkTrailers(signed bool, canonical []byte, signature string) er
 	var sum [32]byte
 	b.auth.chain.key.sum(&sum, s)
 	if subtle.ConstantTimeCompare(sum[:], want) != 1 {
-		return mismatch(clip(b.auth.AccessKey), string(s), signature, "")
+		return mismatch(clip(b.auth.AccessKey), string(s), signature, b.auth.chain.canonical)
 	}
 	return nil
 }
 
-// line reads a line without its end.
+// line reads a line without its end, CR LF.
 func (b *Body) line() ([]byte, error) {
 	line, err := b.br.ReadSlice('\n')
-	if err != nil {
-		return nil, b.lineError(err)
-	}
-	line = line[:len(line)-1]
-	return bytes.TrimSuffix(line, []byte{'\r'}), nil
-}
-
-func (b *Body) lineError(err error) error {
 	if errors.Is(err, bufio.ErrBufferFull) {
-		return malformed("a line of the body's framing is too long")
+		return nil, malformed("a line of the framing is too long")
 	}
-	return cutShort(eofIsShort(err))
+	if err != nil {
+		return nil, cutShort(err)
+	}
+	line, ok := bytes.CutSuffix(line, []byte("\r\n"))
+	if !ok {
+		return nil, malformed("a line of the framing does not end in CR LF")
+	}
+	return line, nil
 }
 
-func eofIsShort(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
+// S3's two messages of IncompleteBody.
+const (
+	shortM = "You did not provide the number of bytes specified by the Content-Length HTTP header"
+	endedM = "The request body terminated unexpectedly"
+)
 
-// cutShort turns an early end into S3's word; other errors pass.
+// cutShort turns an early end of a framed body into S3's word; other errors pass.
 func cutShort(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return short()
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return refuse("sigv4.Body", IncompleteBody, endedM)
 	}
 	return err
 }
 
-func short() error {
-	return refuse("sigv4.Body", IncompleteBody, "You did not provide the number of bytes specified by the Content-Length HTTP header")
-}
-
-func excess(msg string) error {
-	err := refuse("sigv4.Body", IncompleteBody, msg)
+// incomplete is an IncompleteBody with S3's message for the client; the log has why.
+func incomplete(reason errs.Reason, msg, why string, fields ...Field) error {
+	err := refuse("sigv4.Body", IncompleteBody, msg, fields...)
 	var e *errs.Error
 	if errors.As(err, &e) {
-		e.Reason = errs.ExcessBody
+		e.Reason, e.Msg = reason, why
 	}
 	return err
 }
 
-func malformed(msg string) error {
-	return refuse("sigv4.Body", InvalidRequest, "The body is not in aws-chunked form: "+msg)
+// excess is the refusal of bytes behind the end.
+func excess(why string) error { return incomplete(errs.ExcessBody, endedM, why) }
+
+// malformed is the refusal of a body that is not in aws-chunked form, for which S3 has the same words as for one that ends early.
+func malformed(why string) error {
+	return incomplete("", endedM, "the body is not in aws-chunked form: "+why)
+}
+
+// miscounted is the refusal of a body that has not as many bytes as were declared.
+func miscounted(why string, declared, sent int64) error {
+	return incomplete(errs.ExcessBody, shortM, why,
+		Field{"NumberBytesExpected", strconv.FormatInt(declared, 10)}, Field{"NumberBytesProvided", strconv.FormatInt(sent, 10)})
 }
 
 func malformedTrailer() error {

@@ -51,7 +51,7 @@ func (v *Verifier) v2Header(ctx context.Context, r *Request, t *target, rest str
 		return nil, err
 	}
 	payload, _ := r.get("x-amz-content-sha256")
-	return a, a.readPayload(r, payload)
+	return a, a.readClaim(r, payload)
 }
 
 func (v *Verifier) v2Query(ctx context.Context, r *Request, t *target, lookup Lookup) (*Auth, error) {
@@ -84,7 +84,7 @@ func (v *Verifier) v2Query(ctx context.Context, r *Request, t *target, lookup Lo
 	if !present {
 		payload, _ = a.Hoisted("x-amz-content-sha256")
 	}
-	return a, a.readPayload(r, payload)
+	return a, a.readClaim(r, payload)
 }
 
 // matchV2 compares a Version 2 signature with the one we compute.

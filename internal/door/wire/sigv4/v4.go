@@ -198,7 +198,7 @@ func (v *Verifier) v4Query(ctx context.Context, r *Request, t *target, lookup Lo
 	if err := v.match(ctx, r, t, &s, lookup, a); err != nil {
 		return nil, err
 	}
-	return a, a.readPayload(r, mode)
+	return a, a.readClaim(r, mode)
 }
 
 // checkLife checks X-Amz-Expires. A URL whose life is zero or negative has expired, whenever it was made.
@@ -318,6 +318,9 @@ func (v *Verifier) match(ctx context.Context, r *Request, t *target, s *signatur
 		if wellFormed && subtle.ConstantTimeCompare(sum[:], provided[:]) == 1 {
 			a.AccessKey = s.cred.key
 			a.chain = chunkSeed{key: signing, stamp: stamp, scope: s.cred.scope, seed: provided}
+			if s.payload == streamSigned || s.payload == streamSignedTrailer {
+				a.chain.canonical = redact(b[:cut])
+			}
 			return nil
 		}
 	}

@@ -2,6 +2,7 @@ package sigv4
 
 import (
 	"context"
+	"encoding/hex"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -69,14 +70,15 @@ type Auth struct {
 	Scheme    Scheme
 	AccessKey string // "" when anonymous
 
-	// Payload is how the body comes; SHA256 is what it must hash to when Payload is Hashed.
+	// Payload is how the body comes; SHA256 is what it must hash to when Payload is Hashed (no body does when it is all zero).
 	Payload Payload
 	SHA256  [32]byte
 	// DecodedLength is the declared size of a streamed body without its framing, -1 for the other modes.
 	DecodedLength int64
-	// Trailers are the names, in lower case, that x-amz-trailer declares.
+	// Trailers are the names, in lower case, that x-amz-trailer declares, as often as it does; also where Payload has none (Payload.Trailing).
 	Trailers []string
 
+	claimed string    // x-amz-content-sha256 as sent, when Payload is Hashed
 	hoisted []param   // x-amz-* parameters of a presigned URL
 	chain   chunkSeed // for the signatures of chunks
 }
@@ -226,12 +228,24 @@ func expired(end, now time.Time, more ...Field) error {
 
 // mismatch is the refusal of a wrong signature.
 func mismatch(accessKey, toSign, provided, canonical string) error {
-	fields := []Field{{"AWSAccessKeyId", accessKey}, {"StringToSign", toSign}, {"SignatureProvided", clip(provided)}}
+	fields := []Field{{"AWSAccessKeyId", accessKey}, {"StringToSign", toSign}, {"SignatureProvided", clip(provided)}, {"StringToSignBytes", spelled(toSign)}}
 	if canonical != "" {
-		fields = append(fields, Field{"CanonicalRequest", canonical})
+		fields = append(fields, Field{"CanonicalRequest", canonical}, Field{"CanonicalRequestBytes", spelled(canonical)})
 	}
 	return refuse("sigv4.Verify", SignatureDoesNotMatch,
 		"The request signature we calculated does not match the signature you provided. Check your key and signing method.", fields...)
+}
+
+// spelled is a text byte by byte, in hexadecimal digits, as S3 shows it to tell what cannot be seen.
+func spelled(s string) string {
+	b := make([]byte, 0, 3*len(s))
+	for i := range len(s) {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = hex.AppendEncode(b, []byte{s[i]})
+	}
+	return string(b)
 }
 
 // clip bounds what of a refused value is shown.
