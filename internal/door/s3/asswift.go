@@ -110,6 +110,16 @@ func (c *call) uploadFirst(ctx context.Context, err error) error {
 	return err // also to whoever may complete, but not list
 }
 
+// sumless reports whether the upload was begun without a checksum. Then AWS and Swift complete it whatever checksum the request gives, while the S3 door
+// proper compares that with the object's.
+func (c *call) sumless(ctx context.Context) bool {
+	if !c.door.o.AsSwift {
+		return false
+	}
+	u, _, _, err := c.door.b.Parts(ctx, c.caller, c.ref(), c.name, c.query.get("uploadId"), 0, 1)
+	return err == nil && u.Checksum == ""
+}
+
 // ownedAlready tells whose the bucket is that the caller's account has already. In Swift a user owns it; so where the account's canonical id is a
 // user's, that one does.
 func (c *call) ownedAlready() error {

@@ -77,16 +77,12 @@ func TestFaultsOfBodies(t *testing.T) {
 		message string
 	}{
 		{"unknown algorithm", []string{"X-Amz-Checksum-Bad", crc}, "InvalidRequest", "The algorithm type you specified in x-amz-checksum- header is invalid."},
-		{"two headers", []string{"X-Amz-Checksum-Crc32", crc, "X-Amz-Checksum-Crc32c", "short", "X-Amz-Sdk-Checksum-Algorithm", "SHA1"}, "InvalidRequest",
-			"Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."},
-		{"two trailers", []string{"X-Amz-Checksum-Crc32", crc, "X-Amz-Trailer", "x-amz-checksum-crc32, x-amz-checksum-crc32"}, "InvalidRequest",
-			"Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."},
+		{"two headers", []string{"X-Amz-Checksum-Crc32", crc, "X-Amz-Checksum-Crc32c", "short", "X-Amz-Sdk-Checksum-Algorithm", "SHA1"}, "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."},
+		{"two trailers", []string{"X-Amz-Checksum-Crc32", crc, "X-Amz-Trailer", "x-amz-checksum-crc32, x-amz-checksum-crc32"}, "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."},
 		{"header and trailer", []string{"X-Amz-Checksum-Crc32", crc, "X-Amz-Trailer", "x-amz-checksum-crc32c"}, "InvalidRequest", "Expecting a single x-amz-checksum- header<"},
 		{"trailer of a plain body", []string{"X-Amz-Trailer", "x-amz-checksum-crc32c"}, "MalformedTrailerError", ""},
-		{"announced and not sent", []string{"X-Amz-Sdk-Checksum-Algorithm", "CRC32"}, "InvalidRequest",
-			"x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found."},
-		{"another than announced", []string{"X-Amz-Checksum-Crc32c", crc32c, "X-Amz-Sdk-Checksum-Algorithm", "CRC32"}, "InvalidRequest",
-			"Value for x-amz-sdk-checksum-algorithm header is invalid."},
+		{"announced and not sent", []string{"X-Amz-Sdk-Checksum-Algorithm", "CRC32"}, "InvalidRequest", "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found."},
+		{"another than announced", []string{"X-Amz-Checksum-Crc32c", crc32c, "X-Amz-Sdk-Checksum-Algorithm", "CRC32"}, "InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid."},
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			w.alice.do("PUT", "/photos/a", body, one.headers...).want(400, one.code).contains(one.message)
@@ -124,5 +120,15 @@ func TestFaultsAsSwift(t *testing.T) {
 		w.alice.do("PUT", "/photos/a", body, "Content-Encoding", "aws-chunked").want(200)
 		w.alice.do("HEAD", "/photos/a", nil).want(200).has("Content-Encoding", encoding)
 		w.alice.do("PUT", "/photos/a", body, "X-Amz-Checksum-Crc32", "short").want(400, short)
+		completed := 400
+		if asSwift {
+			completed = 200
+		}
+		id := w.alice.do("POST", "/photos/mpu?uploads", nil).want(200).element("UploadId")
+		etag := w.alice.do("PUT", "/photos/mpu?partNumber=1&uploadId="+id, []byte("part")).want(200).header.Get("Etag")
+		w.alice.do("POST", "/photos/mpu?uploadId="+id, completion(etag), "X-Amz-Checksum-Crc32", "AAAAAA==").want(completed)
+		id = w.alice.do("POST", "/photos/mpu?uploads", nil, "X-Amz-Checksum-Algorithm", "CRC32", "X-Amz-Checksum-Type", "FULL_OBJECT").want(200).element("UploadId")
+		etag = w.alice.do("PUT", "/photos/mpu?partNumber=1&uploadId="+id, []byte("part")).want(200).header.Get("Etag")
+		w.alice.do("POST", "/photos/mpu?uploadId="+id, completion(etag), "X-Amz-Checksum-Crc32", "AAAAAA==", "X-Amz-Checksum-Type", "FULL_OBJECT").want(400, "BadDigest")
 	}
 }

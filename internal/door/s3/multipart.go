@@ -126,7 +126,7 @@ func completeMultipartUpload(ctx context.Context, c *call) (*reply, error) {
 	if r.If, err = c.writeCondition(); err != nil {
 		return nil, err
 	}
-	if r.Checksum, err = c.expectedChecksum(); err != nil {
+	if r.Checksum, err = c.expectedChecksum(ctx); err != nil {
 		return nil, err
 	}
 	if text := c.h("X-Amz-Mp-Object-Size"); text != "" {
@@ -206,7 +206,7 @@ func (p *partElement) checksums() ([]object.Checksum, error) {
 }
 
 // expectedChecksum reads the checksum that a completed object must have.
-func (c *call) expectedChecksum() (*object.Checksum, error) {
+func (c *call) expectedChecksum(ctx context.Context) (*object.Checksum, error) {
 	var found *object.Checksum
 	for _, n := range algorithmNames {
 		if !c.has(n.header) {
@@ -220,6 +220,9 @@ func (c *call) expectedChecksum() (*object.Checksum, error) {
 			return nil, fail(BadDigest, "Value for "+n.lower+" header is invalid.")
 		}
 		found = &s
+	}
+	if found != nil && c.sumless(ctx) {
+		found = nil
 	}
 	return found, nil
 }

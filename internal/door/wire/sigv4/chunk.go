@@ -100,7 +100,7 @@ func (b *Body) readPlain(p []byte) (int, error) {
 	n, err := b.src.Read(p)
 	if b.sum != nil {
 		_, _ = b.sum.Write(p[:n])
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			var sum [32]byte
 			b.sum.Sum(sum[:0])
 			if wrong := b.auth.Proves(sum); wrong != nil {
