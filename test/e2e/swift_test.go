@@ -17,12 +17,31 @@ func newSwiftWorld(t *testing.T) (w *world, url string) {
 	return w, w.SwiftURL()
 }
 
-func TestPythonSwiftclient(t *testing.T) {
+// byTempAuth are the variables of the swift command for TempAuth.
+func byTempAuth(url string) []string {
+	return []string{"ST_AUTH=" + url + "/auth/v1.0", "ST_USER=admin:admin", "ST_KEY=" + service.Admin.Secret}
+}
+
+func TestPythonSwiftclient(t *testing.T) { testSwiftclient(t, byTempAuth) }
+
+func TestPythonSwiftclientByPassword(t *testing.T) { testSwiftclient(t, byPassword) }
+
+// TestPythonSwiftclientByApplicationCredential is short: it is the sign-in that differs.
+func TestPythonSwiftclientByApplicationCredential(t *testing.T) {
+	w, url := newSwiftWorld(t)
+	swift := w.tool("swift")
+	w.segments(func(args ...string) string {
+		t.Helper()
+		return w.finish(with(w.command(swift, args...), byApplicationCredential(url)...))
+	})
+}
+
+func testSwiftclient(t *testing.T, how signIn) {
 	w, url := newSwiftWorld(t)
 	swift := w.tool("swift")
 	run := func(args ...string) string {
 		t.Helper()
-		return w.run(swift, append([]string{"-A", url + "/auth/v1.0", "-U", "admin:admin", "-K", service.Admin.Secret}, args...)...)
+		return w.finish(with(w.command(swift, args...), how(url)...))
 	}
 	small, files := w.file("small", 1000), w.tree("tree")
 	if list := run("capabilities"); !strings.Contains(list, "max_file_size") {
@@ -59,18 +78,59 @@ func TestPythonSwiftclient(t *testing.T) {
 	run("delete", "swiftclient")
 	run("delete", "other", "copied")
 	run("delete", "other")
+	w.segments(run)
 	if list := run("list"); list != "" {
 		t.Errorf("containers are left:\n%s", list)
 	}
 }
 
-func TestRcloneOverSwift(t *testing.T) {
+// segments lets the swift command upload files in segments, static (which it does by itself) and dynamic. It deletes the segments with the object, and with one that
+// is replaced.
+func (w *world) segments(swift func(args ...string) string) {
+	w.t.Helper()
+	body := w.file("large", 2_500_000)
+	for _, kind := range []string{"--use-slo", "--use-dlo"} {
+		swift("upload", "-S", "1000000", kind, "segments", "large")
+		stat := swift("stat", "segments", "large")
+		if want := map[string]string{"--use-slo": "X-Static-Large-Object: True", "--use-dlo": "Manifest: segments_segments/"}[kind]; !strings.Contains(stat, want) {
+			w.t.Errorf("%s: stat:\n%s", kind, stat)
+		}
+		if list := swift("list", "segments_segments"); strings.Count(list, "\n") != 3 || strings.Count(list, "large/") != 3 {
+			w.t.Errorf("%s: the segments are\n%s", kind, list)
+		}
+		swift("download", "segments", "large", "-o", "large back")
+		w.holds("large back", body)
+	}
+	if again := swift("upload", "-S", "1000000", "--use-dlo", "--skip-identical", "segments", "large"); strings.Contains(again, "segment") {
+		w.t.Errorf("the second upload wrote again:\n%s", again)
+	}
+	swift("delete", "segments", "large")
+	if list := swift("list", "segments_segments"); list != "" {
+		w.t.Errorf("segments are left:\n%s", list)
+	}
+	swift("delete", "segments")
+	swift("delete", "segments_segments")
+}
+
+func TestRcloneOverSwift(t *testing.T) { testRcloneOverSwift(t, byTempAuth) }
+
+func TestRcloneOverSwiftByPassword(t *testing.T) { testRcloneOverSwift(t, byPassword) }
+
+func TestRcloneOverSwiftByApplicationCredential(t *testing.T) {
+	testRcloneOverSwift(t, func(url string) []string {
+		how := byApplicationCredential(url)
+		how[0] += "/v3" // rclone looks for no versions
+		return how
+	})
+}
+
+func testRcloneOverSwift(t *testing.T, how signIn) {
 	w, url := newSwiftWorld(t)
 	rclone := w.tool("rclone")
-	config := w.config("rclone.conf", "[p]\ntype = swift\nuser = admin:admin\nkey = %s\nauth = %s/auth/v1.0\n", service.Admin.Secret, url)
+	config := w.config("rclone.conf", "[p]\ntype = swift\nenv_auth = true\n")
 	run := func(args ...string) string {
 		t.Helper()
-		return w.run(rclone, append([]string{"--config", config, "--retries", "1", "-v"}, args...)...)
+		return w.finish(with(w.command(rclone, append([]string{"--config", config, "--retries", "1", "-v"}, args...)...), how(url)...))
 	}
 	files := w.tree("tree")
 	run("sync", "tree", "p:rclone/tree")

@@ -1,5 +1,6 @@
-// Command clients uses Pithos through the AWS SDK for Go v2 or through minio-go, each with default settings.
-// Usage: clients aws|hosts|minio; "hosts" is the AWS SDK with bucket names in the host, below the domain s3.example.test. Environment: ENDPOINT, BUCKET, and the usual AWS variables.
+// Command clients uses Pithos through the AWS SDK for Go v2, minio-go or gophercloud, each with default settings.
+// Usage: clients aws|hosts|minio|gophercloud; "hosts" is the AWS SDK with bucket names in the host, below the domain s3.example.test. Environment: BUCKET; ENDPOINT and the usual AWS variables
+// or, for gophercloud, the usual ones of OpenStack.
 package main
 
 import (
@@ -39,7 +40,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) != 1 {
-		return fmt.Errorf("usage: clients aws|hosts|minio")
+		return fmt.Errorf("usage: clients aws|hosts|minio|gophercloud")
 	}
 	var b bucket
 	var err error
@@ -50,6 +51,8 @@ func run(ctx context.Context, args []string) error {
 		b, err = newHosts(ctx, os.Getenv("ENDPOINT"), os.Getenv("BUCKET"))
 	case "minio":
 		b, err = newMinio(os.Getenv("ENDPOINT"), os.Getenv("BUCKET"))
+	case "gophercloud":
+		b, err = newGophercloud(ctx, os.Getenv("BUCKET"))
 	default:
 		return fmt.Errorf("no client %q", args[0])
 	}
