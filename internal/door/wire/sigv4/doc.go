@@ -31,6 +31,12 @@
 // not as declared: whoever publishes nothing before io.EOF publishes only
 // proven bytes. Memory per body is one line buffer.
 //
+// The streaming modes belong to Version 4 by header. In Version 2 and in
+// presigned URLs every value but UNSIGNED-PAYLOAD is the hash of the body as
+// sent, and what is none is told as a wrong one when a body is read. Framing
+// that is not aws-chunked is IncompleteBody. What follows the empty line behind
+// the last chunk means nothing if it is shorter than a line may be. So AWS does.
+//
 // # Errors
 //
 // Every refusal is an *errs.Error about errs.Request whose cause is an *Error,
