@@ -165,6 +165,37 @@ func (l List) Listings() bool {
 	return false
 }
 
+// Whole is what a list gives without regard to single users, roles or hosts.
+type Whole struct {
+	Public   bool               // anybody may list: referrers are let in, none is kept out, and they may list
+	SignedIn bool               // every user of the service
+	Accounts []naming.AccountID // every user of these; whether there are such accounts the list does not know
+}
+
+// Whole tells what the list gives to everybody and to whole accounts. An account alone counts as one, though not for those who
+// signed in by Keystone: see Names.
+func (l List) Whole() (w Whole) {
+	w.Public = l.Listings() && l.Refers("") && slices.Contains(strings.Split(string(l), ","), ".r:*") && !strings.Contains(string(l), ".r:-")
+	for item := range strings.SplitSeq(string(l), ",") {
+		if item == "" || strings.HasPrefix(item, ".") {
+			continue
+		}
+		name, err := url.PathUnescape(item)
+		if err != nil {
+			name = item
+		}
+		account, user, pair := strings.Cut(name, ":")
+		switch {
+		case pair && user != "*":
+		case pair && account == "*":
+			w.SignedIn = true
+		default:
+			w.Accounts = append(w.Accounts, naming.AccountID(account))
+		}
+	}
+	return w
+}
+
 // allowsByList decides by the container's Swift lists.
 func allowsByList(q Request) (string, bool) {
 	p, r := q.Principal, q.Resource

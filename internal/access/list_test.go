@@ -3,8 +3,11 @@ package access_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"pithos/internal/access"
 	"pithos/internal/errs"
+	"pithos/internal/naming"
 )
 
 func TestListsAreCleaned(t *testing.T) {
@@ -75,4 +78,65 @@ func TestListsGrant(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
+}
+
+func TestWhatAListGivesAsAWhole(t *testing.T) {
+	for list, want := range map[access.List]access.Whole{
+		"":                                  {},
+		".r:*,.rlistings":                   {Public: true},
+		".r:*":                              {}, // reading is not listing
+		".rlistings":                        {},
+		".r:.example.com,.rlistings":        {},
+		".r:unknown,.rlistings":             {},
+		".r:*,.r:-bad.example.com":          {},
+		".r:-bad.example,.r:*,.rlistings":   {},
+		"a,b:*,c:d,%64,*:e":                 {Accounts: []naming.AccountID{"a", "b", "d"}},
+		"*:*":                               {SignedIn: true},
+		".r:*,.rlistings,*:*,a,b:c,*:d,b:*": {Public: true, SignedIn: true, Accounts: []naming.AccountID{"a", "b"}},
+	} {
+		if diff := cmp.Diff(want, list.Whole()); diff != "" {
+			t.Errorf("%q: %s", list, diff)
+		}
+	}
+}
+
+// FuzzList holds lists to what they say of themselves: a cleaned list is clean, and who is named as one of a whole account is named.
+func FuzzList(f *testing.F) {
+	for _, seed := range []string{".ref : *.example.com , bob,, acct:sue", ".r:*,.rlistings,.r:-x", "*:*,%61:*,%zz,a:b:c", ".r:-", ".rlistings:", ",", "a%2Cb:*"} {
+		f.Add(seed, true, "host.example.com")
+		f.Add(seed, false, "")
+	}
+	f.Fuzz(func(t *testing.T, text string, reading bool, host string) {
+		list, err := access.ParseList(text, reading)
+		if err != nil {
+			if !errs.Is(err, errs.Invalid) || list != "" {
+				t.Fatalf("%q: %q, %v", text, list, err)
+			}
+			return
+		}
+		if again, err := access.ParseList(string(list), reading); err != nil || again != list {
+			t.Fatalf("%q is cleaned to %q, and that to %q, %v", text, list, again, err)
+		}
+		if !reading && (list.Public() || list.Listings() || list.Refers(host)) {
+			t.Fatalf("the write list %q lets referrers in", list)
+		}
+		if list.Refers(host) && !list.Public() {
+			t.Fatalf("%q lets %q in and is not public", list, host)
+		}
+		if list.Names(access.Principal{}, "owner", "") {
+			t.Fatalf("%q names nobody", list)
+		}
+		whole := list.Whole()
+		if whole.Public && !list.Refers(host) {
+			t.Fatalf("%q lets anybody list, but not from %q", list, host)
+		}
+		for _, account := range whole.Accounts {
+			if account != "" && !list.Names(access.Principal{Account: account, User: "some:one"}, "owner", "") {
+				t.Fatalf("%q does not name a user of %q", list, account)
+			}
+		}
+		if whole.SignedIn && !list.Names(access.Principal{Account: "any", User: "any:one"}, "owner", "") {
+			t.Fatalf("%q does not name any user", list)
+		}
+	})
 }

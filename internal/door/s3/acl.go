@@ -287,13 +287,19 @@ func (c *call) objectACL(ctx context.Context) (access.ACL, error) {
 
 // aclReply shows a list in its explicit form, groups first: the order means nothing, but there are clients, ceph/s3-tests among them, that
 // know it from other services.
-func (c *call) aclReply(ctx context.Context, account naming.AccountID, list access.ACL) (*reply, error) {
+func (c *call) aclReply(ctx context.Context, account naming.AccountID, list access.ACL, more ...access.Grant) (*reply, error) {
 	o, err := c.owner(ctx, account)
 	if err != nil {
 		return nil, err
 	}
 	if len(list.Grants) == 0 {
 		list.Grants = []access.Grant{{Canonical: o.id, Permission: access.FullControl}}
+	}
+	list.Grants = slices.Clone(list.Grants)
+	for _, g := range more {
+		if !slices.Contains(list.Grants, g) {
+			list.Grants = append(list.Grants, g)
+		}
 	}
 	x := newDocument("AccessControlPolicy")
 	x.owner("Owner", o)

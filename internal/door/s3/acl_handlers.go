@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"pithos/internal/access"
+	"pithos/internal/backend"
 	"pithos/internal/errs"
 	"pithos/internal/object"
 	"pithos/internal/store/bucket"
@@ -20,7 +21,41 @@ func getBucketACL(ctx context.Context, c *call) (*reply, error) {
 	if container.Config.Ownership == bucket.BucketOwnerEnforced {
 		list = access.ACL{}
 	}
-	return c.aclReply(ctx, container.Account, list)
+	more, err := c.listGrants(ctx, &container)
+	if err != nil {
+		return nil, err
+	}
+	return c.aclReply(ctx, container.Account, list, more...)
+}
+
+// listGrants are grants in the words of S3 for what Swift's lists of a container give, as far as S3 has words for it: everybody lists, everybody who
+// signed in or a whole account reads or writes. They hold whatever S3's ownership of objects is. Users, roles and hosts, and reading without listing
+// have no words.
+func (c *call) listGrants(ctx context.Context, container *bucket.Container) (grants []access.Grant, err error) {
+	public := container.Config.PublicAccess
+	for _, l := range []struct {
+		document string
+		perm     access.Permission
+	}{{backend.ReadersDocument, access.Read}, {backend.WritersDocument, access.Write}} {
+		whole := access.List(container.Config.Documents[l.document]).Whole()
+		if whole.Public && (public == nil || !public.RestrictPolicy) {
+			grants = append(grants, access.Grant{Group: access.AllUsers, Permission: l.perm})
+		}
+		if whole.SignedIn {
+			grants = append(grants, access.Grant{Group: access.AuthenticatedUsers, Permission: l.perm})
+		}
+		for _, id := range whole.Accounts[:min(len(whole.Accounts), grantsMax)] {
+			a, err := c.door.b.Account(ctx, id)
+			switch {
+			case errs.Is(err, errs.NotFound):
+			case err != nil:
+				return nil, err
+			default:
+				grants = append(grants, access.Grant{Canonical: a.Canonical, Permission: l.perm})
+			}
+		}
+	}
+	return grants, nil
 }
 
 // putBucketACL serves PutBucketAcl.
