@@ -123,3 +123,23 @@ func TestListsOfKeystone(t *testing.T) {
 		}
 	}
 }
+
+// FuzzAccountList reads any text as an account's list: what is taken comes back as it is written.
+func FuzzAccountList(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"admin":["a:b"],"read-only":[]}`, `{"read-write":[null]}`, `{"admin":"x"}`, `[]`, `{"x":[]}`, `{"admin":["\ud800"]}`, ` `, `{"admin":["a"],"admin":["b"]}`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		list, err := access.ParseAccountList(text)
+		if err != nil {
+			if !errs.Is(err, errs.Invalid) {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		again, err := access.ParseAccountList(list.Text())
+		if err != nil || again.Text() != list.Text() {
+			t.Fatalf("%q is written as %q, and that as %q, %v", text, list.Text(), again.Text(), err)
+		}
+	})
+}

@@ -186,7 +186,7 @@ func (l List) Whole() (w Whole) {
 		}
 		account, user, pair := strings.Cut(name, ":")
 		switch {
-		case pair && user != "*":
+		case account == "" || pair && user != "*":
 		case pair && account == "*":
 			w.SignedIn = true
 		default:
