@@ -29,12 +29,11 @@ func (x *crossing) may(door, method, target string) string {
 			x.must("Swift", "PUT", target, "x")
 		}
 		status, _, text := x.as(who, door, method, target, "")
-		if denied := status == http.StatusForbidden || status == http.StatusUnauthorized; !denied && status >= 300 {
+		denied := status == http.StatusForbidden || status == http.StatusUnauthorized
+		if !denied && status >= 300 {
 			x.t.Fatalf("%s %s %s by %q: %d %s", door, method, target, who, status, text)
-		} else {
-			return !denied
 		}
-		return false
+		return !denied
 	})
 }
 
