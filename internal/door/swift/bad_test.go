@@ -191,8 +191,10 @@ func links(t *testing.T) string {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, h := range []*tar.Header{
-		{Name: "soft", Linkname: "/etc/passwd", Typeflag: tar.TypeSymlink}, {Name: "hard", Linkname: "../victim/o", Typeflag: tar.TypeLink},
-		{Name: "device", Typeflag: tar.TypeChar}, {Name: "pipe", Typeflag: tar.TypeFifo},
+		{Name: "soft", Linkname: "/etc/passwd", Typeflag: tar.TypeSymlink},
+		{Name: "hard", Linkname: "../victim/o", Typeflag: tar.TypeLink},
+		{Name: "device", Typeflag: tar.TypeChar},
+		{Name: "pipe", Typeflag: tar.TypeFifo},
 	} {
 		if err := w.WriteHeader(h); err != nil {
 			t.Fatal(err)
