@@ -206,7 +206,7 @@ func parseChecksum(a object.Algorithm, text string) (object.Checksum, error) {
 		}
 		s.Parts, text = n, value
 	}
-	raw, err := base64.StdEncoding.DecodeString(text)
+	raw, err := base64.StdEncoding.Strict().DecodeString(text) // bits behind the last byte are no checksum's
 	if err != nil || len(raw) != a.Size() {
 		return s, fail(BadDigest, "The "+string(a)+" you specified is not valid.")
 	}

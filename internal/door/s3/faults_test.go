@@ -120,6 +120,7 @@ func TestFaultsAsSwift(t *testing.T) {
 		w.alice.do("PUT", "/photos/a", body, "Content-Encoding", "aws-chunked").want(200)
 		w.alice.do("HEAD", "/photos/a", nil).want(200).has("Content-Encoding", encoding)
 		w.alice.do("PUT", "/photos/a", body, "X-Amz-Checksum-Crc32", "short").want(400, short)
+		w.alice.do("PUT", "/photos/a", body, "X-Amz-Checksum-Crc32", "y/Q5Jh==").want(400, short).contains("Value for x-amz-checksum-crc32 header is invalid.")
 		completed := 400
 		if asSwift {
 			completed = 200
