@@ -1,6 +1,11 @@
 package access
 
-import "pithos/internal/access/policy"
+import (
+	"cmp"
+
+	"pithos/internal/access/policy"
+	"pithos/internal/naming"
+)
 
 // Decide answers a question. The first rule that applies:
 //
@@ -17,7 +22,8 @@ import "pithos/internal/access/policy"
 //  8. Swift's container lists: they are the container owner's, like a policy, so S3's object ownership does not disable them.
 //  9. What Pithos+ shares: the newest version of a path for reading, or for writing; a public link unless policies are kept from the public.
 //  10. Swift's account list.
-//  11. Access control lists, unless they are disabled on the container; without what they give to the public where that is ignored. A list by which a
+//  11. Access control lists, unless they are disabled on the container; without what they give to the public where that is ignored, and without what they
+//     give the owner's account, which is no gift to its users. A list by which a
 //     new object may be written lets it bring its tags: they are a part of what it is. AWS maps no permission of lists to tags, and Ceph, whose users'
 //     forms rely on it, maps this one; whoever must not tag is denied it by a policy.
 //  12. No.
@@ -64,12 +70,21 @@ func Decide(q Request) Decision {
 		return Decision{false, "only the owner may " + string(q.Action)}
 	case r.ACLsDisabled:
 		return Decision{false, "access control lists are disabled on the container"}
-	case onObject && r.ObjectACL.Allows(*p, perm, r.IgnorePublicACLs):
+	case onObject && r.ObjectACL.Allows(p.asGrantee(cmp.Or(r.ObjectOwner, r.Account)), perm, r.IgnorePublicACLs):
 		return Decision{true, "object list gives " + string(perm)}
-	case !onObject && r.ContainerACL.Allows(*p, perm, r.IgnorePublicACLs):
+	case !onObject && r.ContainerACL.Allows(p.asGrantee(r.Account), perm, r.IgnorePublicACLs):
 		return Decision{true, "container list gives " + string(perm)}
 	}
 	return Decision{false, "no list gives " + string(perm)}
+}
+
+// asGrantee is the principal as the list of something that owner owns sees it. Canned lists name the owner with FULL_CONTROL: that is the account, whose
+// administrators may anyhow. Its other users have what their policies and the groups of the list give them, never what the account has by itself (as at AWS).
+func (p Principal) asGrantee(owner naming.AccountID) Principal {
+	if p.Account == owner {
+		p.Canonical = ""
+	}
+	return p
 }
 
 // byRight tells why the principal may without any list (rules 5 to 7); "": it may not.

@@ -93,6 +93,7 @@ func TestDecide(t *testing.T) {
 		{"container WRITE", func(r *access.Resource) { r.ContainerACL = to("c-friend", access.Write) }, with("foO", writing...)},
 		{"container READ_ACP", func(r *access.Resource) { r.ContainerACL = to("c-friend", access.ReadACP) }, with("foO", access.GetBucketACL)},
 		{"container WRITE_ACP", func(r *access.Resource) { r.ContainerACL = to("c-friend", access.WriteACP) }, with("foO", access.PutBucketACL)},
+		{"container FULL_CONTROL of its owner is none of the guest's", func(r *access.Resource) { r.ContainerACL = to("c-owner", access.FullControl) }, base()},
 		{"container FULL_CONTROL", func(r *access.Resource) { r.ContainerACL = to("c-friend", access.FullControl) }, everything},
 		{"object READ", func(r *access.Resource) { r.ObjectACL = to("c-friend", access.Read) }, with("fwO", reading...)},
 		{"object READ for all", func(r *access.Resource) { r.ObjectACL = toGroup(access.AllUsers, access.Read) }, with("asfwgoO", reading...)},
