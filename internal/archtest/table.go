@@ -49,7 +49,7 @@ var layers = []row{
 	{group: wire, packages: []string{"internal/door/wire"}, may: []string{base, words1, words2, words3}},
 	{group: doors, packages: []string{"internal/door/*"}, may: []string{base, words1, words2, words3, stores, lib, wire}},
 	{group: outside, packages: []string{"client", "internal/filesync"}, may: []string{base, words1}},
-	{group: config, packages: []string{"internal/config"}, may: []string{base, words1}, also: []string{"internal/store/key"}}, // names and keys have one rule each, told there
+	{group: config, packages: []string{"internal/config"}, may: []string{base, words1}, also: []string{"internal/store/key", "internal/access"}}, // names, keys and policies have one rule each, told there
 	{
 		group: top, packages: []string{"internal/server"},
 		may: []string{base, words1, words2, words3, stores, engines, lib, workers, wire, doors, config},

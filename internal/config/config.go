@@ -174,6 +174,7 @@ const cqlPort = 9042
 type Keystore struct {
 	Kind    string  // Embedded, File or Cassandra
 	Users   []User  // of File
+	Groups  []Group // of File: groups that have policies
 	Cluster Cluster // of Cassandra
 }
 
@@ -190,6 +191,7 @@ type User struct { //nolint:recvcheck // a value everywhere but where the file i
 	Roles       []string // nil: the file does not say; the user then is administrator of its account
 	Groups      []string
 	Keys        []Key
+	Policies    map[string]string // by name, as written; JSON where the file has a mapping
 }
 
 // ID is the user's id.
@@ -200,6 +202,14 @@ type Key struct {
 	AccessKey string
 	Secret    string
 	Expires   time.Time // zero: never
+	Policy    string    // narrows what the key may do; "": all that its user may
+}
+
+// Group is a group of an account to which the configuration file attaches policies.
+type Group struct {
+	Account  naming.AccountID
+	Name     string
+	Policies map[string]string // as User has them
 }
 
 // Store says which engine keeps a store.

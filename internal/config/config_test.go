@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -235,6 +236,16 @@ func TestComplaintsNameThePlaceAndTheWayOut(t *testing.T) {
 		{"same access key", users + "    - {name: a, access_key: abc, secret_key: 12345678}\n    - {name: b, access_key: abc, secret_key: 12345678}\n", "access_key abc is already given at"},
 		{"two canonical ids", users + "    - {name: a, account: t, canonical_id: x}\n    - {name: b, account: t, canonical_id: y}\n", `account "t" has canonical_id x at`},
 		{"shared canonical id", users + "    - {name: a, canonical_id: x}\n    - {name: b, canonical_id: x}\n", `x is already the canonical_id of account "a"`},
+		{"broken policy", users + "    - name: b\n      account: a\n      policies:\n        p: {Statement: []}\n", "pithos.yaml:7: keystore.users[0].policies.p: user a:b: policy p: Could not parse the policy: Statement is empty!"},
+		{"no JSON", users + "    - {name: a, policies: {p: allow}}\n", "user a:a: policy p: Policies must be valid JSON"},
+		{"empty policy", users + "    - {name: a, policies: {p: }}\n", "user a:a: policy p: it is empty"},
+		{"policy name", users + "    - {name: a, policies: {a b: x}}\n", `user a:a: policy "a b": a policy name has 1 to 128`},
+		{"long policy", users + "    - {name: a, policies: {p: [" + strings.Repeat("x", 7000) + "]}}\n", "exceeds the maximum allowed document size of 6144 bytes"},
+		{"empty policy of a key", users + "    - {name: a, keys: [{access_key: abc, secret_key: 12345678, policy: }]}\n", "access key of user a:a: it is empty"},
+		{"too many policies", users + "    - name: a\n      policies: {" + elevenPolicies() + "}\n", "user a:a has more than 10 policies"},
+		{"group of nobody", users + "    - name: a\n  groups: [{name: g, account: b, policies: {}}]\n", "group g: no user has the account b"},
+		{"group twice", users + "    - name: a\n  groups: [{name: g, account: a, policies: {}}, {name: g, account: a, policies: {}}]\n", "group g of account a is already defined at"},
+		{"groups of another kind", "keystore: {groups: [{name: g, account: a, policies: {}}]}\n", "groups are read only with kind: file"},
 		{"bad expiry", users + "    - {name: a, keys: [{access_key: abc, secret_key: 12345678, expires: never}]}\n", `"never" is not a time`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -247,6 +258,14 @@ func TestComplaintsNameThePlaceAndTheWayOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+func elevenPolicies() string {
+	var list []string
+	for i := range 11 {
+		list = append(list, fmt.Sprintf("p%d: {Statement: {Effect: Allow, Action: '*', Resource: '*'}}", i))
+	}
+	return strings.Join(list, ", ")
 }
 
 func TestAllProblemsAreToldAtOnce(t *testing.T) {

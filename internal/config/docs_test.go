@@ -35,11 +35,13 @@ func TestDocumentationIsCurrent(t *testing.T) {
 // TestDocumentedExampleLoads loads the example of the documentation.
 func TestDocumentedExampleLoads(t *testing.T) {
 	path := t.TempDir() + "/pithos.yaml"
-	if err := os.WriteFile(path, []byte(docsExample), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Load(Sources{File: path}); err != nil {
-		t.Error(err)
+	for _, text := range []string{docsExample, docsPolicies} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(Sources{File: path}); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -65,6 +67,27 @@ quota:
   bytes: 100GiB
 log:
   format: json
+`
+
+const docsPolicies = `keystore:
+  kind: file
+  groups:
+    - name: readers
+      account: acme
+      policies:
+        read: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: ["s3:Get*", "s3:List*"], Resource: "*"}]}
+  users:
+    - name: bob
+      account: acme
+      roles: []
+      groups: [readers]
+      policies:
+        drop: |
+          {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::drop/*"}]}
+      keys:
+        - access_key: BOB0EXAMPLE
+          secret_key: change-this-secret
+          policy: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:Get*", Resource: "*"}]}
 `
 
 const docsHead = `# Configuration
@@ -101,10 +124,15 @@ func document() []byte {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | `--%s` | %s |\n", s.Key, s.Kind, def, s.Variable, s.Flag, s.Doc)
 	}
 	b.WriteString("\n## Users in the file\n\nWith `keystore: {kind: file}` the users stand below `keystore.users`. They exist as soon as the server runs, and `pithos user` can\n" +
-		"show but not change them. Restart the server after a change. Keep such a file readable for the server alone: it holds secrets.\n\n| key | meaning |\n|---|---|\n")
+		"show but not change them. A change of the file is taken within 10 seconds (docs/operations/run.md). Keep such a file readable for the server alone: it holds secrets.\n\n| key | meaning |\n|---|---|\n")
 	for _, f := range userFields() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", f[0], strings.ReplaceAll(f[1], "|", "\\|"))
 	}
+	b.WriteString("\nPolicies (docs/api/policies.md) are written as text (JSON) or as keys and values; each has at most 6 KiB and is tested when the file is read. Those of groups stand below `keystore.groups`:\n\n| key | meaning |\n|---|---|\n")
+	for _, f := range groupFields() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", f[0], f[1])
+	}
+	b.WriteString("\n```yaml\n" + docsPolicies + "```\n")
 	b.WriteString("\n## Stores\n\nAll stores are `{kind: embedded}` unless told otherwise: in the data directory. Each may be `{kind: cassandra, hosts: [...]}` with a cluster and keyspace of its own; a `metastore` on Cassandra wants its `blobstore` there too, since other gateways could not read the bytes in this one's data directory. `pithos schema install` makes the keyspaces. A keyspace of a blobstore belongs to the first metastore that it was used with; another one is refused. Several data centres: docs/operations/datacentres.md.\n")
 	return b.Bytes()
 }

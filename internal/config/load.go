@@ -165,6 +165,7 @@ func (l *loader) whole() {
 	if c.Keystore.Kind != File && len(c.Keystore.Users) > 0 {
 		l.problem(l.where("keystore.users", "keystore.kind"), "keystore.users", "users are read only with kind: file; write kind: file, or remove the users")
 	}
+	l.checkGroups(c.Keystore)
 	l.checkClusters(c)
 	l.checkKMS(c.Encryption.KMS)
 	l.checkKeystone(c)

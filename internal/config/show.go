@@ -3,6 +3,8 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +50,17 @@ func (c *Config) YAML() []byte {
 		}
 		put(root, strings.Split(usersKey, "."), users)
 	}
+	if len(c.Keystore.Groups) > 0 {
+		groups := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, g := range c.Keystore.Groups {
+			n := mapping()
+			put(n, []string{"name"}, valueNode(false, []string{g.Name}))
+			put(n, []string{"account"}, valueNode(false, []string{string(g.Account)}))
+			putPolicies(n, g.Policies)
+			groups.Content = append(groups.Content, n)
+		}
+		put(root, strings.Split(groupsKey, "."), groups)
+	}
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)
 	enc.SetIndent(2)
@@ -66,6 +79,8 @@ func userNode(u User) *yaml.Node {
 	}
 	add("name", u.Name)
 	add("account", string(u.Account))
+	add("domain", u.Domain)
+	add("project", u.Project)
 	if u.Password != "" {
 		add("password", Hidden)
 	}
@@ -86,12 +101,22 @@ func userNode(u User) *yaml.Node {
 		if !k.Expires.IsZero() {
 			put(kn, []string{"expires"}, valueNode(false, []string{k.Expires.Format(time.RFC3339)}))
 		}
+		if k.Policy != "" {
+			put(kn, []string{"policy"}, valueNode(false, []string{k.Policy}))
+		}
 		keys.Content = append(keys.Content, kn)
 	}
 	if len(keys.Content) > 0 {
 		put(n, []string{"keys"}, keys)
 	}
+	putPolicies(n, u.Policies)
 	return n
+}
+
+func putPolicies(n *yaml.Node, policies map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(policies)) {
+		put(n, []string{"policies", name}, valueNode(false, []string{policies[name]}))
+	}
 }
 
 func mapping() *yaml.Node { return &yaml.Node{Kind: yaml.MappingNode} }

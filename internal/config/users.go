@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -30,7 +31,17 @@ func userFields() [][2]string {
 		{"email", "E-mail address, as a grantee in access control lists."},
 		{"roles", "`admin`: may do everything in the account; `reseller_admin`: may do everything everywhere; others are kept as written. Default: `[admin]`; `[]` gives none."},
 		{"groups", "Groups that the user is in."},
-		{"keys", "Further keys: a list of `access_key`, `secret_key` and, if they end, `expires` (RFC 3339 time)."},
+		{"keys", "Further keys: a list of `access_key`, `secret_key`, if they end, `expires` (RFC 3339 time), and, if they may do less than the user, `policy`."},
+		{"policies", "Policies of the user: a name with a policy each, at most 10. An administrator may do all that they do not deny: write `roles: []` for users who may do only what they allow."},
+	}
+}
+
+// groupFields are the keys of a group in the file.
+func groupFields() [][2]string {
+	return [][2]string{
+		{"name", "Name of the group, as in `groups` of its users; required."},
+		{"account", "Account whose group it is; required, and one of the users' accounts."},
+		{"policies", "Policies of all users of the account who are in the group: a name with a policy each, at most 10; the groups of an account have at most 64 KiB of them."},
 	}
 }
 
@@ -69,10 +80,15 @@ func (w *walker) user(path string, n *yaml.Node, st *userState) {
 	var u User
 	var own Key
 	account := ""
+	var keys, policies *yaml.Node // read when it is known whose they are
 	w.entries(n, path, func(name string, at, value *yaml.Node) {
 		k := path + "." + name
-		if name == "keys" {
-			w.userKeys(k, value, &u)
+		switch name {
+		case "keys":
+			keys = value
+			return
+		case "policies":
+			policies = value
 			return
 		}
 		list := name == "roles" || name == "groups"
@@ -88,6 +104,13 @@ func (w *walker) user(path string, n *yaml.Node, st *userState) {
 			w.bad(at, k, "%s", publicMessage(err))
 		}
 	})
+	u.Account = naming.AccountID(cmp.Or(account, u.Name))
+	if keys != nil {
+		w.userKeys(path+".keys", keys, &u)
+	}
+	if policies != nil {
+		u.Policies = w.policies(path+".policies", policies, "user "+string(u.ID()))
+	}
 	if len(w.problems) > before {
 		return
 	}
@@ -95,10 +118,6 @@ func (w *walker) user(path string, n *yaml.Node, st *userState) {
 		w.bad(n, path, "name is missing; write for example \"- name: alice\"")
 		return
 	}
-	if account == "" {
-		account = u.Name
-	}
-	u.Account = naming.AccountID(account)
 	if own != (Key{}) {
 		u.Keys = append([]Key{own}, u.Keys...)
 	}
@@ -169,7 +188,7 @@ func (w *walker) userKeys(path string, n *yaml.Node, u *User) {
 		w.bad(n, path, "write a list of keys, each with access_key and secret_key")
 		return
 	}
-	fields := []string{"access_key", "secret_key", "expires"}
+	fields := []string{"access_key", "secret_key", "expires", "policy"}
 	for i, item := range n.Content {
 		var k Key
 		at := fmt.Sprintf("%s[%d]", path, i)
@@ -177,6 +196,10 @@ func (w *walker) userKeys(path string, n *yaml.Node, u *User) {
 		w.entries(item, at, func(name string, node, value *yaml.Node) {
 			if !slices.Contains(fields, name) {
 				w.bad(node, at+"."+clip(name), "%s", unknown("key", name, fields))
+				return
+			}
+			if name == "policy" {
+				k.Policy, _ = w.policy(at+".policy", value, "access key of user "+string(u.ID()))
 				return
 			}
 			values, ok := w.scalars(node, value, at+"."+name, false)

@@ -53,6 +53,7 @@ type walker struct {
 	path  string
 	nodes int
 	depth int
+	bytes int // of policies
 }
 
 func (w *walker) at(n *yaml.Node) string { return fmt.Sprintf("%s:%d", w.path, n.Line) }
@@ -122,6 +123,11 @@ func (w *walker) section(n *yaml.Node, prefix string) {
 			w.users(value)
 			return
 		}
+		if key == groupsKey {
+			w.origin[groupsKey] = w.at(at)
+			w.groups(value)
+			return
+		}
 		if r, ok := find(w.rows, key); ok && !strings.Contains(name, ".") {
 			w.value(r, at, value)
 			return
@@ -138,7 +144,7 @@ func (w *walker) section(n *yaml.Node, prefix string) {
 func (w *walker) known(prefix string) []string {
 	var names []string
 	if prefix == "keystore" {
-		names = append(names, "users")
+		names = append(names, "users", "groups")
 	}
 	for _, r := range w.rows {
 		rest := r.key

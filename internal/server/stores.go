@@ -51,26 +51,30 @@ func openStores(ctx context.Context, cfg *config.Config, open Opener, log *slog.
 	if cfg.Keystore.Kind != config.File {
 		return &stores{engine: engine, keys: engine.Keys(), writer: engine.Keys()}, nil
 	}
-	keys, err := filekeys.New(fileUsers(cfg.Keystore.Users))
+	keys, err := filekeys.New(fileUsers(cfg.Keystore))
 	if err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}
 	return &stores{engine: engine, keys: keys, file: keys}, nil
 }
 
-// fileUsers turns the users of the configuration into those of the keystore.
-func fileUsers(users []config.User) []filekeys.User {
-	list := make([]filekeys.User, len(users))
-	for i, u := range users {
+// fileUsers turns the users and groups of the configuration into those of the keystore.
+func fileUsers(c config.Keystore) ([]filekeys.User, []filekeys.Group) {
+	list := make([]filekeys.User, len(c.Users))
+	for i, u := range c.Users {
 		list[i] = filekeys.User{
 			Name: u.Name, Account: u.Account, Password: u.Password, DisplayName: u.DisplayName, Canonical: u.Canonical,
-			Email: u.Email, Roles: u.Roles, Groups: u.Groups, Domain: u.Domain, Project: u.Project,
+			Email: u.Email, Roles: u.Roles, Groups: u.Groups, Domain: u.Domain, Project: u.Project, Policies: u.Policies,
 		}
 		for _, k := range u.Keys {
-			list[i].Keys = append(list[i].Keys, filekeys.Key{AccessKey: k.AccessKey, Secret: k.Secret, Expires: k.Expires})
+			list[i].Keys = append(list[i].Keys, filekeys.Key(k))
 		}
 	}
-	return list
+	groups := make([]filekeys.Group, len(c.Groups))
+	for i, g := range c.Groups {
+		groups[i] = filekeys.Group(g)
+	}
+	return list, groups
 }
 
 // watchedUsers are the users of the configuration file; nil where they are kept elsewhere. Nothing else of the file is taken while the server runs.
@@ -88,7 +92,7 @@ func (s *stores) watchedUsers(o Options) *watched {
 			if cfg.Keystore.Kind != config.File {
 				return fmt.Errorf("keystore.kind is %s now: restart the server for that", cfg.Keystore.Kind)
 			}
-			return s.file.Replace(fileUsers(cfg.Keystore.Users))
+			return s.file.Replace(fileUsers(cfg.Keystore))
 		},
 	}
 }

@@ -27,7 +27,7 @@ func TestUsersOfTheFileAreReadAgainAndABrokenFileIsNotUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := filekeys.New(fileUsers(cfg.Keystore.Users))
+	keys, err := filekeys.New(fileUsers(cfg.Keystore))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,30 +11,10 @@ import (
 	"pithos/internal/store/key"
 )
 
-// Limits of attached policies. A user's and its groups' are read with every request that the user signs.
-const (
-	policiesMax      = 10       // of a user, and of a group
-	groupPoliciesMax = 64 << 10 // bytes of all policies of an account's groups
-	policyNameMax    = 128
-)
-
 // checkPolicy tests a policy that is to be attached. Errors: Invalid, with a sentence that says what is wrong.
 func checkPolicy(text []byte) error {
 	if _, err := policy.Parse(text, policy.Identity); err != nil {
 		return errs.Wrap("admin.checkPolicy", errs.Internal, err)
-	}
-	return nil
-}
-
-// checkPolicyName holds a name to IAM's rule: letters, digits and + = , . @ _ -.
-func checkPolicyName(name string) error {
-	ok := name != "" && len(name) <= policyNameMax
-	for _, r := range name {
-		ok = ok && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '+' || r == '=' || r == ',' || r == '.' || r == '@' || r == '_' || r == '-')
-	}
-	if !ok {
-		return errs.E("admin.checkPolicyName", errs.Invalid, errs.Request, "").
-			Because(errs.BadName, "a policy name has 1 to 128 characters of A-Z, a-z, 0-9 and + = , . @ _ -")
 	}
 	return nil
 }
@@ -61,7 +41,7 @@ func attach(attached map[string][]byte, name string, text []byte) (map[string][]
 	if next == nil {
 		next = map[string][]byte{}
 	}
-	if next[name] = text; len(next) > policiesMax {
+	if next[name] = text; len(next) > policy.AttachedMax {
 		return nil, errs.E("admin.attach", errs.TooLarge, errs.Config, name).Because("", "a user or group has at most 10 policies; put several rules into one")
 	}
 	return next, nil
@@ -70,7 +50,7 @@ func attach(attached map[string][]byte, name string, text []byte) (map[string][]
 // readPolicy reads the name and, unless the request removes the policy, its text.
 func readPolicy(r *http.Request) (name string, text []byte, err error) {
 	name = r.PathValue("policy")
-	if err := checkPolicyName(name); err != nil {
+	if err := policy.CheckName(name); err != nil {
 		return "", nil, err
 	}
 	if r.Method == http.MethodDelete {
@@ -180,7 +160,7 @@ func attachToGroup(a *key.Account, group, name string, text []byte) error {
 			total += len(text)
 		}
 	}
-	if total > groupPoliciesMax {
+	if total > policy.GroupsMax {
 		return errs.E("admin.attachToGroup", errs.TooLarge, errs.Config, name).Because("", "the policies of an account's groups have at most 64 KiB together")
 	}
 	a.GroupPolicies = next

@@ -11,6 +11,7 @@ package filekeys
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ type User struct {
 	Roles       []string // nil: administrator of the account; empty: none
 	Groups      []string
 	Keys        []Key
+	Policies    map[string]string // attached policies by name, as written
 }
 
 // Key is an access key of a user.
@@ -40,6 +42,14 @@ type Key struct {
 	AccessKey string
 	Secret    string
 	Expires   time.Time // zero: never
+	Policy    string    // narrows what the key may do; "": all that the user may
+}
+
+// Group is a group of an account with the policies of those who are in it.
+type Group struct {
+	Account  naming.AccountID
+	Name     string
+	Policies map[string]string // by name, as written
 }
 
 // Store is the keystore. It implements key.Reader, and is safe for concurrent use.
@@ -60,29 +70,30 @@ type table struct {
 
 var _ key.Reader = (*Store)(nil)
 
-// New makes a keystore of users. Errors: Exists when a user, an access key or a canonical id occurs twice; Conflict when users
-// of one account have different canonical ids; Invalid for a bad password.
-func New(users []User) (*Store, error) {
+// New makes a keystore of users and of the groups that have policies; a group without policies needs no mention. Policies are kept as they are: who reads
+// the file has tested them. Errors: Exists when a user, an access key, a canonical id or a group occurs twice; Conflict when users
+// of one account have different canonical ids; NotFound for a group of an account that no user names; Invalid for a bad password.
+func New(users []User, groups []Group) (*Store, error) {
 	s := &Store{}
-	return s, s.Replace(users)
+	return s, s.Replace(users, groups)
 }
 
-// Replace puts other users into the place of all that are there, at once: each answer is wholly the old or wholly the new. On an error, which is one of
+// Replace puts other users and groups into the place of all that are there, at once: each answer is wholly the old or wholly the new. On an error, which is one of
 // New's, those that are there stay.
-func (s *Store) Replace(users []User) error {
-	t, err := newTable(users)
+func (s *Store) Replace(users []User, groups []Group) error {
+	t, err := newTable(users, groups)
 	if err == nil {
 		s.now.Store(t)
 	}
 	return err
 }
 
-func newTable(users []User) (*table, error) {
+func newTable(users []User, groups []Group) (*table, error) {
 	t := &table{
 		keys: map[string]key.Identity{}, byUser: map[naming.UserID][]key.Key{},
 		byCanon: map[string]naming.AccountID{}, byEmail: map[string][]naming.AccountID{},
 	}
-	accounts, err := t.collect(users)
+	accounts, err := t.collect(users, groups)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +107,7 @@ func newTable(users []User) (*table, error) {
 }
 
 // collect makes the accounts.
-func (t *table) collect(users []User) (map[naming.AccountID]key.Account, error) {
+func (t *table) collect(users []User, groups []Group) (map[naming.AccountID]key.Account, error) {
 	accounts := map[naming.AccountID]key.Account{}
 	for _, u := range users {
 		a := accounts[u.Account]
@@ -118,6 +129,9 @@ func (t *table) collect(users []User) (map[naming.AccountID]key.Account, error) 
 			t.byEmail[u.Email] = append(t.byEmail[u.Email], u.Account)
 		}
 	}
+	if err := attach(accounts, groups); err != nil {
+		return nil, err
+	}
 	for id, a := range accounts {
 		if a.Domain == key.DomainDefault {
 			a.Domain = ""
@@ -136,6 +150,41 @@ func (t *table) collect(users []User) (map[naming.AccountID]key.Account, error) 
 	return accounts, nil
 }
 
+// attach gives accounts the policies of their groups.
+func attach(accounts map[naming.AccountID]key.Account, groups []Group) error {
+	for _, g := range groups {
+		a, ok := accounts[g.Account]
+		if !ok {
+			return errs.E("filekeys.New", errs.NotFound, errs.Account, string(g.Account))
+		}
+		if _, taken := a.GroupPolicies[g.Name]; taken {
+			return errs.E("filekeys.New", errs.Exists, errs.Account, string(g.Account)).
+				Because(errs.BadState, "the account has a group twice")
+		}
+		if len(g.Policies) == 0 {
+			continue
+		}
+		if a.GroupPolicies == nil {
+			a.GroupPolicies = map[string]map[string][]byte{}
+		}
+		a.GroupPolicies[g.Name] = documents(g.Policies)
+		accounts[g.Account] = a
+	}
+	return nil
+}
+
+// documents are policies as the records keep them; nil when there are none.
+func documents(policies map[string]string) map[string][]byte {
+	if len(policies) == 0 {
+		return nil
+	}
+	kept := make(map[string][]byte, len(policies))
+	for name, text := range policies {
+		kept[name] = []byte(text)
+	}
+	return kept
+}
+
 // differ reports whether two users of an account say different things of it.
 func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
@@ -148,6 +197,7 @@ func (t *table) add(u User, account key.Account) error {
 	ku := key.User{
 		ID: id, Account: u.Account, DisplayName: cmp.Or(u.DisplayName, u.Name), Email: u.Email,
 		Roles: slices.Clone(u.Roles), Groups: slices.Clone(u.Groups),
+		Policies: documents(u.Policies),
 	}
 	if u.Roles == nil {
 		ku.Roles = []string{key.RoleAdmin}
@@ -166,6 +216,9 @@ func (t *table) add(u User, account key.Account) error {
 			return errs.E("filekeys.New", errs.Exists, errs.Key, k.AccessKey)
 		}
 		kk := key.Key{AccessKey: k.AccessKey, Secret: k.Secret, User: id, Expires: k.Expires}
+		if k.Policy != "" { // nil is what tells that there is none
+			kk.Policy = []byte(k.Policy)
+		}
 		t.keys[k.AccessKey] = key.Identity{Key: kk, User: ku, Account: account}
 		t.byUser[id] = append(t.byUser[id], kk)
 	}
@@ -184,6 +237,25 @@ func (s *Store) open(ctx context.Context, op string) (*table, error) {
 	return s.now.Load(), nil
 }
 
+// ownKey, ownUser and ownAccount are copies for a caller, who may change them. The texts of attached policies are shared, as nobody writes into a text.
+func ownKey(k key.Key) key.Key {
+	k.Policy = slices.Clone(k.Policy)
+	return k
+}
+
+func ownUser(u key.User) key.User {
+	u.Roles, u.Groups, u.Policies = slices.Clone(u.Roles), slices.Clone(u.Groups), maps.Clone(u.Policies)
+	return u
+}
+
+func ownAccount(a key.Account) key.Account {
+	a.GroupPolicies = maps.Clone(a.GroupPolicies)
+	for group, policies := range a.GroupPolicies {
+		a.GroupPolicies[group] = maps.Clone(policies)
+	}
+	return a
+}
+
 // Lookup implements key.Reader.
 func (s *Store) Lookup(ctx context.Context, accessKey string) (key.Identity, error) {
 	const op = "filekeys.Lookup"
@@ -195,7 +267,7 @@ func (s *Store) Lookup(ctx context.Context, accessKey string) (key.Identity, err
 	if !ok {
 		return key.Identity{}, errs.E(op, errs.NotFound, errs.Key, accessKey)
 	}
-	return id, nil
+	return key.Identity{Key: ownKey(id.Key), User: ownUser(id.User), Account: ownAccount(id.Account)}, nil
 }
 
 // User implements key.Reader.
@@ -209,7 +281,7 @@ func (s *Store) User(ctx context.Context, id naming.UserID) (key.User, error) {
 	if !ok {
 		return key.User{}, errs.E(op, errs.NotFound, errs.User, string(id))
 	}
-	return t.users[i], nil
+	return ownUser(t.users[i]), nil
 }
 
 // Account implements key.Reader.
@@ -227,7 +299,7 @@ func (t *table) account(op string, id naming.AccountID) (key.Account, error) {
 	if !ok {
 		return key.Account{}, errs.E(op, errs.NotFound, errs.Account, string(id))
 	}
-	return t.accounts[i], nil
+	return ownAccount(t.accounts[i]), nil
 }
 
 // Canonical implements key.Reader.
@@ -267,7 +339,7 @@ func (s *Store) Accounts(ctx context.Context, after naming.AccountID, fn func(ke
 		return err
 	}
 	for _, a := range t.accounts {
-		if a.ID > after && !fn(a) {
+		if a.ID > after && !fn(ownAccount(a)) {
 			break
 		}
 	}
@@ -281,7 +353,7 @@ func (s *Store) Users(ctx context.Context, account naming.AccountID, after namin
 		return err
 	}
 	for _, u := range t.users {
-		if (account == "" || u.Account == account) && u.ID > after && !fn(u) {
+		if (account == "" || u.Account == account) && u.ID > after && !fn(ownUser(u)) {
 			break
 		}
 	}
@@ -300,7 +372,7 @@ func (s *Store) Keys(ctx context.Context, user naming.UserID, fn func(key.Key) b
 		return errs.E(op, errs.NotFound, errs.User, string(user))
 	}
 	for _, k := range keys {
-		if !fn(k) {
+		if !fn(ownKey(k)) {
 			break
 		}
 	}

@@ -19,7 +19,7 @@ func store(t *testing.T) *filekeys.Store {
 		}},
 		{Name: "reader", Account: "test", Email: "r@example.org", Roles: []string{}, Groups: []string{"staff"}, Keys: []filekeys.Key{{AccessKey: "K3", Secret: "s3"}}},
 		{Name: "alice", Account: "alice", Email: "r@example.org"},
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestContradictionsAreRefused(t *testing.T) {
 		"canonical id differs": {{Name: "a", Account: "t", Canonical: "x"}, {Name: "b", Account: "t", Canonical: "y"}},
 		"canonical id shared":  {{Name: "a", Account: "a", Canonical: "x"}, {Name: "b", Account: "b", Canonical: "x"}},
 	} {
-		if _, err := filekeys.New(users); err == nil {
+		if _, err := filekeys.New(users, nil); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -132,13 +132,13 @@ func TestClosedStoreAnswersNothing(t *testing.T) {
 
 func TestReplaceIsWholeOrNothing(t *testing.T) {
 	s, ctx := store(t), t.Context()
-	if err := s.Replace([]filekeys.User{{Name: "a", Account: "a"}, {Name: "a", Account: "a"}}); err == nil {
+	if err := s.Replace([]filekeys.User{{Name: "a", Account: "a"}, {Name: "a", Account: "a"}}, nil); err == nil {
 		t.Error("a user twice is accepted")
 	}
 	if _, err := s.Lookup(ctx, "K1"); err != nil {
 		t.Errorf("after a refused replacement: %v", err)
 	}
-	if err := s.Replace([]filekeys.User{{Name: "new", Account: "new", Keys: []filekeys.Key{{AccessKey: "K9", Secret: "s9"}}}}); err != nil {
+	if err := s.Replace([]filekeys.User{{Name: "new", Account: "new", Keys: []filekeys.Key{{AccessKey: "K9", Secret: "s9"}}}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Lookup(ctx, "K9"); err != nil {
