@@ -146,7 +146,7 @@ var lasting = []sentence{
 		kept := map[block.ID][]byte{}
 		h, gone, looking := e.hold(), e.hold(), e.hold()
 		for i := range e.count(60) {
-			data := e.data(1 + e.rng.IntN(1+i*3000))
+			data := e.data(16 + e.rng.IntN(1+i*3000)) // not so short that another subtest may hold the same
 			kept[e.put(h, data)] = data
 		}
 		lost := e.blocks(gone, 10)
