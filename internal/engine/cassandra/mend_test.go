@@ -56,7 +56,9 @@ func TestUsageOfWhatIsStuck(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantUsage(t, other, container, 3)
-	wantAccount(other, 2)
+	if u, err := other.AccountUsage(t.Context(), account); err != nil || u.Objects < 2 || u.Objects > 3 { // the process that is stuck may have brought the third to its end meanwhile
+		t.Errorf("usage of the account %+v, %v; want 2 or 3 objects", u, err)
+	}
 	cut.Store(false)
 	wantAccount(shaky, 3)
 	wantAccount(other, 3)
