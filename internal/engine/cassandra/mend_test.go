@@ -25,7 +25,7 @@ func TestUsageOfWhatIsStuck(t *testing.T) {
 		}
 		return err
 	})
-	t.Cleanup(shaky.mender.stop)
+	shaky.mender.stop() // nothing is mended unasked here; TestStuckChangesAreMended is about that
 	other := NewMetaOf(s, clock.System{}, Sizes{Chunk: 3})
 	container := naming.NewContainerID()
 	account := naming.AccountID(container.String())
@@ -56,9 +56,7 @@ func TestUsageOfWhatIsStuck(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantUsage(t, other, container, 3)
-	if u, err := other.AccountUsage(t.Context(), account); err != nil || u.Objects < 2 || u.Objects > 3 { // the process that is stuck may have brought the third to its end meanwhile
-		t.Errorf("usage of the account %+v, %v; want 2 or 3 objects", u, err)
-	}
+	wantAccount(other, 2)
 	cut.Store(false)
 	wantAccount(shaky, 3)
 	wantAccount(other, 3)
