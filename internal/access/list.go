@@ -1,6 +1,7 @@
 package access
 
 import (
+	"iter"
 	"net/url"
 	"slices"
 	"strings"
@@ -86,14 +87,7 @@ func (l List) Names(p Principal, owner naming.AccountID, domain string) bool {
 		return false
 	}
 	byName := p.Domain == "" && domain == ""
-	for item := range strings.SplitSeq(string(l), ",") {
-		if strings.HasPrefix(item, ".") {
-			continue
-		}
-		name, err := url.PathUnescape(item)
-		if err != nil {
-			name = item
-		}
+	for name := range l.named() {
 		account, user, pair := strings.Cut(name, ":")
 		switch {
 		case pair && (account == "*" || p.isProject(account, byName)) && p.isUser(user, byName):
@@ -103,6 +97,24 @@ func (l List) Names(p Principal, owner naming.AccountID, domain string) bool {
 		}
 	}
 	return false
+}
+
+// named are the items that name somebody, unescaped.
+func (l List) named() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for item := range strings.SplitSeq(string(l), ",") {
+			if item == "" || strings.HasPrefix(item, ".") {
+				continue
+			}
+			name, err := url.PathUnescape(item)
+			if err != nil {
+				name = item
+			}
+			if !yield(name) {
+				return
+			}
+		}
+	}
 }
 
 // isProject reports whether s is the id or, where names count, the name of the principal's account.
@@ -176,14 +188,7 @@ type Whole struct {
 // signed in by Keystone: see Names.
 func (l List) Whole() (w Whole) {
 	w.Public = l.Listings() && l.Refers("") && slices.Contains(strings.Split(string(l), ","), ".r:*") && !strings.Contains(string(l), ".r:-")
-	for item := range strings.SplitSeq(string(l), ",") {
-		if item == "" || strings.HasPrefix(item, ".") {
-			continue
-		}
-		name, err := url.PathUnescape(item)
-		if err != nil {
-			name = item
-		}
+	for name := range l.named() {
 		account, user, pair := strings.Cut(name, ":")
 		switch {
 		case account == "" || pair && user != "*":
