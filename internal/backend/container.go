@@ -147,16 +147,9 @@ func (b *Backend) Containers(ctx context.Context, c Caller, account naming.Accou
 // empty, opens it again; nothing that the container held can be left behind without its name.
 func (b *Backend) DeleteContainer(ctx context.Context, c Caller, r Ref) error {
 	const op = "backend.DeleteContainer"
-	container, err := b.find(ctx, r)
+	container, err := b.toRemove(ctx, c, r)
 	if err != nil {
 		return fail(op, err)
-	}
-	if err := b.may(ctx, c, access.DeleteBucket, container, ""); err != nil {
-		return fail(op, err)
-	}
-	// Two removals at once could open the container again under each other.
-	if _, under := b.removing.LoadOrStore(container.ID, true); under {
-		return errs.E(op, errs.Conflict, errs.Container, string(container.Name))
 	}
 	defer b.removing.Delete(container.ID)
 	if err := b.empty(ctx, container); err != nil {
@@ -313,19 +306,29 @@ func (b *Backend) AccountUsage(ctx context.Context, c Caller, id naming.AccountI
 // BlockSize is the size, in bytes, at which new objects of the container are cut.
 func (b *Backend) BlockSize(container bucket.Container) int64 { return b.blockSize(container) }
 
+// toRemove finds a container that the caller may remove, and notes that a removal is under way until the caller takes the note out of b.removing again: two at
+// once could open the container again under each other.
+func (b *Backend) toRemove(ctx context.Context, c Caller, r Ref) (bucket.Container, error) {
+	container, err := b.find(ctx, r)
+	if err != nil {
+		return container, err
+	}
+	if err := b.may(ctx, c, access.DeleteBucket, container, ""); err != nil {
+		return container, err
+	}
+	if _, under := b.removing.LoadOrStore(container.ID, true); under {
+		return container, errs.E("", errs.Conflict, errs.Container, string(container.Name))
+	}
+	return container, nil
+}
+
 // DeleteWithHistory removes a container that shows no objects, with all the history in it (Pithos+ 6.4). NotEmpty when it shows one; Denied when something in
 // it is under retention. New objects are refused while it goes on; if it fails, what is left of the history stays and the container is open again.
 func (b *Backend) DeleteWithHistory(ctx context.Context, c Caller, r Ref) error {
 	const op = "backend.DeleteWithHistory"
-	container, err := b.find(ctx, r)
+	container, err := b.toRemove(ctx, c, r)
 	if err != nil {
 		return fail(op, err)
-	}
-	if err := b.may(ctx, c, access.DeleteBucket, container, ""); err != nil {
-		return fail(op, err)
-	}
-	if _, under := b.removing.LoadOrStore(container.ID, true); under {
-		return errs.E(op, errs.Conflict, errs.Container, string(container.Name))
 	}
 	defer b.removing.Delete(container.ID)
 	if err := b.stores.Meta.Seal(ctx, container.ID); err != nil {
