@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 	"pithos/internal/store/key"
 	"pithos/internal/store/meta"
@@ -201,35 +202,18 @@ func failureOf(err error) *Failure {
 	return f
 }
 
-// statusOf is the one table from kinds to HTTP statuses of this door.
+// statusOf is the status of a kind of error at this door.
 func statusOf(k errs.Kind) int {
 	switch k {
-	case errs.Invalid, errs.Range:
+	case errs.Range:
 		return http.StatusBadRequest
-	case errs.Unauthenticated:
-		return http.StatusUnauthorized
-	case errs.Denied:
-		return http.StatusForbidden
-	case errs.NotFound:
-		return http.StatusNotFound
-	case errs.Exists, errs.NotEmpty, errs.Conflict:
-		return http.StatusConflict
-	case errs.Precondition:
-		return http.StatusPreconditionFailed
-	case errs.NotModified:
-		return http.StatusNotModified
-	case errs.TooLarge:
-		return http.StatusRequestEntityTooLarge
-	case errs.Quota, errs.Full:
+	case errs.Quota:
 		return http.StatusInsufficientStorage
-	case errs.Unsupported:
-		return http.StatusNotImplemented
-	case errs.Busy, errs.Ambiguous, errs.Closed, errs.Canceled:
+	case errs.Canceled:
 		return http.StatusServiceUnavailable
-	case errs.Internal, errs.Corrupt:
-		return http.StatusInternalServerError
+	default:
+		return wire.StatusOf(k)
 	}
-	return http.StatusInternalServerError
 }
 
 func showUser(u key.User) User {

@@ -205,27 +205,11 @@ func (d *Door) finish(ctx context.Context, c *call, rep *reply, err, sendErr err
 		d.o.Observe(ob)
 	}
 	c.record(context.WithoutCancel(ctx), &ob)
-	if sendErr != nil {
-		err = sendErr
-	}
-	level := wire.LogLevel(ob.Status, err, sendErr)
-	if !d.o.Log.Enabled(ctx, level) {
-		return
-	}
-	attrs := make([]slog.Attr, 0, 12)
-	attrs = append(attrs,
-		slog.String("request", ob.RequestID), slog.String("operation", ob.Operation), slog.Int("status", ob.Status),
-		slog.String("user", string(ob.User)), slog.String("bucket", string(ob.Bucket)), slog.String("remote", c.r.RemoteAddr),
-		slog.Int64("in", ob.BytesIn), slog.Int64("out", ob.BytesOut), slog.Duration("time", ob.Duration),
-	)
-	if subject := wire.ClientCertificate(c.r); subject != "" {
-		attrs = append(attrs, slog.String("certificate", subject))
-	}
-	if err != nil {
+	asked := func() []slog.Attr {
 		// The target stands in the log of failures only: it costs, and it helps there. Its signature is cut off.
-		attrs = append(attrs, slog.String("code", ob.Code), slog.String("target", loggedTarget(c.r)), slog.String("error", err.Error()))
+		return []slog.Attr{slog.String("code", ob.Code), slog.String("target", loggedTarget(c.r))}
 	}
-	d.o.Log.LogAttrs(ctx, level, "s3", attrs...)
+	ob.Log(ctx, d.o.Log, "s3", c.r, err, sendErr, asked, slog.String("bucket", string(ob.Bucket)))
 }
 
 // loggedTarget is the request's method and target without credentials, at most 512 bytes.

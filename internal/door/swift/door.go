@@ -230,29 +230,14 @@ func (d *Door) finish(ctx context.Context, c *call, rep *reply, err, sendErr err
 	if c.body != nil {
 		ob.BytesIn = c.body.Count()
 	}
-	if sendErr != nil {
-		err = sendErr
-	}
-	if err != nil {
+	if err != nil || sendErr != nil {
 		ob.Code = http.StatusText(rep.status)
 	}
 	if d.o.Observe != nil {
 		d.o.Observe(ob)
 	}
-	lev := wire.LogLevel(rep.status, err, sendErr)
-	if !d.o.Log.Enabled(ctx, lev) {
-		return
+	asked := func() []slog.Attr {
+		return []slog.Attr{slog.String("method", clip(c.r.Method)), slog.String("path", clip(c.path))}
 	}
-	attrs := []slog.Attr{
-		slog.String("request", ob.RequestID), slog.String("operation", ob.Operation), slog.Int("status", ob.Status),
-		slog.String("user", string(ob.User)), slog.String("account", c.account), slog.String("container", string(c.container)),
-		slog.String("remote", c.r.RemoteAddr), slog.Int64("in", ob.BytesIn), slog.Int64("out", ob.BytesOut), slog.Duration("time", ob.Duration),
-	}
-	if subject := wire.ClientCertificate(c.r); subject != "" {
-		attrs = append(attrs, slog.String("certificate", subject))
-	}
-	if err != nil {
-		attrs = append(attrs, slog.String("method", clip(c.r.Method)), slog.String("path", clip(c.path)), slog.String("error", err.Error()))
-	}
-	d.o.Log.LogAttrs(ctx, lev, "swift", attrs...)
+	ob.Log(ctx, d.o.Log, "swift", c.r, err, sendErr, asked, slog.String("account", c.account), slog.String("container", string(c.container)))
 }

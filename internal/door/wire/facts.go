@@ -3,6 +3,7 @@ package wire
 import (
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 )
 
@@ -27,6 +28,24 @@ func Fact(r *http.Request, key string) (values []string, ok bool) {
 		value = ClientCertificate(r)
 	}
 	return []string{value}, value != ""
+}
+
+// SwiftFact is what a request in Swift's or Pithos+'s words says for the conditions of policies, under S3's names for it. What is said of the operation the
+// backend knows; what only S3's requests can say is absent.
+func SwiftFact(r *http.Request, query url.Values, key string) ([]string, bool) {
+	name := ""
+	switch key {
+	case "s3:prefix":
+		name = "prefix"
+	case "s3:delimiter":
+		name = "delimiter"
+	case "s3:max-keys":
+		name = "limit"
+	default:
+		return Fact(r, key)
+	}
+	v := query[name]
+	return v, len(v) > 0
 }
 
 // ClientCertificate is the subject of the certificate by which a client showed itself, checked when the connection was made: "CN=backup,O=Example". It is
