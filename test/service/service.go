@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -123,6 +124,9 @@ func Start(ctx context.Context, o Options) (*Service, error) {
 		if err == nil || try == triesMax || !strings.Contains(err.Error(), "address already in use") {
 			break
 		}
+		if err := os.RemoveAll(s.LogPath()); err != nil { // the log tells of the start that went well alone
+			return nil, errors.Join(err, s.Remove())
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Remove())
@@ -212,13 +216,24 @@ func (s *Service) choosePorts() error {
 	return nil
 }
 
+// Ports of FreeAddress lie below those that the kernel gives to connections that leave (from 32768 on Linux): between the choice of such a port and its use
+// any client of another test could take it.
+const (
+	portMin   = 10_000
+	portMax   = 32_000
+	portTries = 100
+)
+
 // FreeAddress is an address on loopback that nobody listened on a moment ago.
 func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var err error
+	for range portTries {
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", portMin+rand.IntN(portMax-portMin))); err == nil {
+			return l.Addr().String(), l.Close()
+		}
 	}
-	return l.Addr().String(), l.Close()
+	return "", err
 }
 
 // Signal sends a signal to the process: SIGSTOP halts it with its connections open, SIGCONT lets it go on.

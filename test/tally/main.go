@@ -1,5 +1,6 @@
 // Command tally reads the output of go test -json and prints it for people: a line for each package, everything that a failed
-// test said, the reason of each skipped test, and at the end "N passed, N failed, N skipped". It exits with 1 if anything failed.
+// test said, the reason of each skipped test, and at the end the failed tests again, each with the beginning of what it said, and
+// "N passed, N failed, N skipped". It exits with 1 if anything failed.
 //
 // With -no-skips a skipped test counts as a failure: where the test command has installed everything, nothing is left to skip. -may-skip names
 // packages, or single tests as PACKAGE.TEST, that need something which this machine cannot have, separated by commas.
@@ -39,7 +40,7 @@ func (c counts) String() string {
 }
 
 type tally struct {
-	counts
+	sum counts
 
 	noSkips bool
 	maySkip string
@@ -47,7 +48,11 @@ type tally struct {
 	said    map[string]*strings.Builder // package and test -> output
 	build   map[string]*strings.Builder // import path -> output of the compiler
 	inside  map[string]bool             // packages in which a test failed
+	failed  []string                    // tests, each with the beginning of what it said
 }
+
+// linesAgain is how many lines of a failed test are shown again at the end.
+const linesAgain = 4
 
 // allowed tells whether a test may be skipped.
 func (t *tally) allowed(pkg, test string) bool {
@@ -87,7 +92,13 @@ func read(in io.Reader, t *tally) (counts, error) {
 		}
 		t.add(e)
 	}
-	return t.counts, lines.Err()
+	if len(t.failed) > 0 {
+		fmt.Fprintln(t.out, "\nfailed:")
+		for _, one := range t.failed {
+			fmt.Fprint(t.out, one)
+		}
+	}
+	return t.sum, lines.Err()
 }
 
 func (t *tally) add(e event) {
@@ -124,17 +135,34 @@ func (t *tally) finishTest(e event, key string) {
 	text := t.text(key)
 	delete(t.said, key)
 	if e.Action == "pass" {
-		t.passed++
+		t.sum.passed++
 		return
 	}
 	if e.Action == "skip" {
-		t.skipped++
+		t.sum.skipped++
 	}
 	if e.Action == "fail" || t.noSkips && !t.allowed(e.Package, e.Test) {
-		t.failed++
+		t.sum.failed++
 		t.inside[e.Package] = true
+		t.failed = append(t.failed, fmt.Sprintf("%s %s %s\n%s", strings.ToUpper(e.Action), e.Package, e.Test, beginning(text)))
 	}
 	fmt.Fprintf(t.out, "%s %s %s\n%s", strings.ToUpper(e.Action), e.Package, e.Test, text)
+}
+
+// beginning is the first lines of what a test said, without those that every test has.
+func beginning(text string) string {
+	var b strings.Builder
+	lines := 0
+	for line := range strings.Lines(text) {
+		if lines == linesAgain {
+			break
+		}
+		if !strings.HasPrefix(line, "=== ") {
+			b.WriteString(line)
+			lines++
+		}
+	}
+	return b.String()
 }
 
 func (t *tally) finishPackage(e event) {
@@ -146,7 +174,7 @@ func (t *tally) finishPackage(e event) {
 		fmt.Fprintf(t.out, "-     %s (no tests)\n", e.Package)
 	case "fail":
 		if !t.inside[e.Package] { // it did not build, panicked, or ran out of time
-			t.failed++
+			t.sum.failed++
 			for key, text := range t.said {
 				if strings.HasPrefix(key, e.Package+" ") {
 					fmt.Fprint(t.out, text.String())

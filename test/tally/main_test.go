@@ -24,7 +24,7 @@ func TestRead(t *testing.T) {
 		says    []string
 		not     string
 	}{
-		"a run":              {log: log, want: "1 passed, 1 failed, 1 skipped", says: []string{"loud", "no such tool", "FAIL  p 1.5s", "ok    q 500ms"}, not: "quiet"},
+		"a run":              {log: log, want: "1 passed, 1 failed, 1 skipped", says: []string{"loud", "no such tool", "FAIL  p 1.5s", "ok    q 500ms", "\nfailed:\nFAIL p TestB\nloud\n"}, not: "quiet"},
 		"skips counted":      {log: log, noSkips: true, want: "1 passed, 2 failed, 1 skipped", says: []string{"SKIP p TestC"}, not: "quiet"},
 		"skip permitted":     {log: log, noSkips: true, maySkip: "p", want: "1 passed, 1 failed, 1 skipped", says: []string{"SKIP p TestC"}, not: "quiet"},
 		"one skip permitted": {log: log, noSkips: true, maySkip: "other,p.TestC", want: "1 passed, 1 failed, 1 skipped", says: []string{"SKIP p TestC"}, not: "quiet"},
