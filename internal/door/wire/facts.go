@@ -33,7 +33,7 @@ func Fact(r *http.Request, key string) (values []string, ok bool) {
 // SwiftFact is what a request in Swift's or Pithos+'s words says for the conditions of policies, under S3's names for it. What is said of the operation the
 // backend knows; what only S3's requests can say is absent.
 func SwiftFact(r *http.Request, query url.Values, key string) ([]string, bool) {
-	name := ""
+	var name string
 	switch key {
 	case "s3:prefix":
 		name = "prefix"

@@ -46,5 +46,5 @@ func (ob *Observation) Log(ctx context.Context, log *slog.Logger, door string, r
 	if err != nil {
 		attrs = append(append(attrs, asked()...), slog.String("error", err.Error()))
 	}
-	log.LogAttrs(ctx, level, door, attrs...)
+	log.LogAttrs(ctx, level, door, attrs...) //nolint:sloglint // the message is the name of the door
 }
