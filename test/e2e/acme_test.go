@@ -150,17 +150,9 @@ func (a *acme) shown(addr string) (*x509.Certificate, error) {
 // eventually waits until something is so.
 func (a *acme) eventually(what string, so func() bool) {
 	a.w.t.Helper()
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for !so() {
-		select {
-		case <-late.C:
-			text, _ := os.ReadFile(a.log)
-			a.w.t.Fatalf("never: %s; the authority's log ends:\n%s\nthe server's:\n%s", what, text[max(0, len(text)-4000):], a.w.LogTail())
-		case <-tick.C:
-		}
+	if !a.w.eventually(so) {
+		text, _ := os.ReadFile(a.log)
+		a.w.t.Fatalf("never: %s; the authority's log ends:\n%s\nthe server's:\n%s", what, text[max(0, len(text)-4000):], a.w.LogTail())
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"pithos/test/service"
 )
@@ -145,6 +146,22 @@ func (w *world) fails(name string, args ...string) {
 	if err == nil {
 		w.t.Fatalf("%s: succeeded, must not\n%s", cmd, out)
 	}
+}
+
+// eventually waits until something is so, and reports whether it ever was.
+func (w *world) eventually(so func() bool) bool {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-late.C:
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
 }
 
 // script runs a client that checks everything by itself, on a bucket of its own.

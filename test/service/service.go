@@ -239,6 +239,19 @@ func FreeAddress() (string, error) {
 // Signal sends a signal to the process: SIGSTOP halts it with its connections open, SIGCONT lets it go on.
 func (s *Service) Signal(sig syscall.Signal) error { return s.cmd.Process.Signal(sig) }
 
+// Reload writes the configuration file anew, from Options as they are now, and tells the process to read it again (SIGHUP).
+func (s *Service) Reload() error {
+	// As a careful administrator does: no half a file is ever seen.
+	fresh := s.configPath() + ".new"
+	if err := os.WriteFile(fresh, []byte(s.config()), 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(fresh, s.configPath()); err != nil {
+		return err
+	}
+	return s.Signal(syscall.SIGHUP)
+}
+
 func (s *Service) configPath() string { return filepath.Join(s.dir, "config.yaml") }
 
 // LogPath is the file that holds what the program wrote.
