@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"math/rand/v2"
 	"runtime"
 	"testing"
 	"time"
@@ -30,6 +31,13 @@ func TestFaultyDoubles(t *testing.T) {
 	})
 	t.Run("bucket", func(t *testing.T) {
 		buckettest.Run(t, func(*testing.T) bucket.Store { return buckettest.Faulty{Store: NewBuckets(), Faults: slow()} }, buckettest.Options{Slow: true})
+	})
+	t.Run("bucket, answers lost", func(t *testing.T) {
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		buckettest.Races(t, func(*testing.T) bucket.Store {
+			return buckettest.Faulty{Store: NewBuckets(), Faults: errstest.Seeded(seed, 0.4)}
+		}, buckettest.Options{})
 	})
 	t.Run("key", func(t *testing.T) {
 		keytest.Run(t, func(*testing.T) key.Store { return keytest.Faulty{Store: NewKeys(), Faults: slow()} }, keytest.Options{Slow: true})

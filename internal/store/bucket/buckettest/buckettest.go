@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +42,21 @@ func Run(t *testing.T, open func(t *testing.T) bucket.Store, o Options) {
 	if o.Reopen != nil {
 		groups = append(groups, lasting)
 	}
+	run(t, open, o, groups)
+}
+
+// Races runs the races of the suite alone. They hold on a store that loses answers too.
+func Races(t *testing.T, open func(t *testing.T) bucket.Store, o Options) {
+	t.Helper()
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64()
+	}
+	t.Logf("seed %d", o.Seed)
+	run(t, open, o, [][]sentence{racing})
+}
+
+func run(t *testing.T, open func(t *testing.T) bucket.Store, o Options, groups [][]sentence) {
+	t.Helper()
 	for _, group := range groups {
 		for _, s := range group {
 			t.Run(s.name, func(t *testing.T) {
@@ -121,11 +134,11 @@ func (e *env) wantSame(what string, got, want any) {
 // wantStored demands that a container is found in both ways.
 func (e *env) wantStored(c bucket.Container) {
 	e.Helper()
-	got, err := e.s.Lookup(e.Context(), c.Account, c.Name)
+	got, err := e.lookup(c.Account, c.Name)
 	errstest.OK(e, err)
 	e.wantSame("Lookup", got, c)
 	if c.Bucket != "" {
-		got, err = e.s.Resolve(e.Context(), c.Bucket)
+		got, err = e.resolve(c.Bucket)
 		errstest.OK(e, err)
 		e.wantSame("Resolve", got, c)
 	}
@@ -340,133 +353,6 @@ var listing = []sentence{
 			return true
 		}))
 		e.wantSame("what is left", e.list("", 10), []bucket.Container(nil))
-	}},
-}
-
-// together runs n functions at once and fails the test with their errors.
-func (e *env) together(n int, fn func(i int) error) {
-	e.Helper()
-	failed := make([]error, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { failed[i] = fn(i) })
-	}
-	wg.Wait()
-	errstest.OK(e, errors.Join(failed...))
-}
-
-// lost reports whether an error says that another one won, or that nobody knows.
-func lost(err error) bool {
-	return errs.Is(err, errs.Exists) || errs.Is(err, errs.Conflict) || errs.Is(err, errs.NotFound) || errs.Is(err, errs.Busy) || errs.Is(err, errs.Ambiguous)
-}
-
-var racing = []sentence{
-	{"Race/a bucket name has one owner", func(e *env) {
-		for round := range e.count(30) {
-			b := e.bucketName()
-			var winners atomic.Int64
-			e.together(16, func(i int) error {
-				c := e.container(naming.ContainerName(fmt.Sprintf("%d-%d", round, i)), b)
-				c.Account = naming.AccountID(fmt.Sprintf("%s-%d", e.account, i%4))
-				_, err := e.s.Create(e.Context(), c)
-				if err == nil {
-					winners.Add(1)
-				} else if !lost(err) {
-					return err
-				}
-				return nil
-			})
-			owner, err := e.s.Resolve(e.Context(), b)
-			errstest.OK(e, err)
-			if winners.Load() != 1 {
-				e.Fatalf("%d winners, the owner is %q", winners.Load(), owner.Account)
-			}
-			e.wantStored(owner)
-		}
-	}},
-	{"Race/whoever was told that the name is theirs keeps it", func(e *env) {
-		for round := range e.count(30) {
-			b := e.bucketName()
-			var mu sync.Mutex
-			var told []bucket.Container
-			e.together(8, func(i int) error {
-				c := e.container(naming.ContainerName(fmt.Sprintf("kept-%d", round)), b) // one name in each account: clients of an account race for it too
-				c.Account = naming.AccountID(fmt.Sprintf("%s-%d", e.account, i%2))
-				c, err := e.s.Create(e.Context(), c)
-				if err == nil {
-					mu.Lock()
-					told = append(told, c)
-					mu.Unlock()
-				} else if !lost(err) {
-					return err
-				}
-				return nil
-			})
-			if len(told) > 1 {
-				e.Fatalf("%d were told that the name is theirs", len(told))
-			}
-			for _, c := range told {
-				owner, err := e.s.Resolve(e.Context(), b)
-				errstest.OK(e, err)
-				if owner.ID != c.ID {
-					e.Fatalf("the name was given to %s, and belongs to %s", c.Account, owner.Account)
-				}
-				e.wantStored(c)
-			}
-		}
-	}},
-	{"Race/of updates by revision none is lost", func(e *env) {
-		e.create(e.container("a", ""))
-		var done, unknown atomic.Int64
-		each := e.count(20)
-		e.together(6, func(int) error {
-			for range each {
-				for range 10_000 {
-					c, err := e.s.Lookup(e.Context(), e.account, "a")
-					if err != nil {
-						return err
-					}
-					c.Config.Quota.Objects++
-					if _, err = e.s.Update(e.Context(), c); err == nil {
-						done.Add(1)
-						break
-					}
-					switch {
-					case errs.Is(err, errs.Ambiguous):
-						unknown.Add(1)
-					case !errs.Is(err, errs.Conflict):
-						return err
-					}
-				}
-			}
-			return nil
-		})
-		c, err := e.s.Lookup(e.Context(), e.account, "a")
-		errstest.OK(e, err)
-		if n := c.Config.Quota.Objects; n < done.Load() || n > done.Load()+unknown.Load() {
-			e.Errorf("%d updates were acknowledged, the outcome of %d is unknown, %d are stored", done.Load(), unknown.Load(), n)
-		}
-	}},
-	{"Race/container and bucket name appear and disappear together", func(e *env) {
-		b := e.bucketName()
-		each := e.count(60)
-		e.together(4, func(int) error {
-			for range each {
-				c, err := e.s.Create(e.Context(), e.container("a", b))
-				if err == nil {
-					err = e.s.Remove(e.Context(), c)
-				}
-				if err != nil && !lost(err) {
-					return err
-				}
-			}
-			return nil
-		})
-		_, byName := e.s.Lookup(e.Context(), e.account, "a")
-		_, byBucket := e.s.Resolve(e.Context(), b)
-		if (byName == nil) != (byBucket == nil) {
-			e.Errorf("Lookup: %v, Resolve: %v", byName, byBucket)
-		}
 	}},
 }
 
