@@ -3,6 +3,7 @@ package cassandra
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -18,6 +19,9 @@ import (
 // its time until it is settled. Others may take over a claim whose container does not exist, and do so under the condition that the claim is as they saw it:
 // either they come first and it cannot be settled, or it is settled and cannot be taken. A settled claim without a container is what is
 // left of one that was removed. A crash leaves at most a claim, or an index row, whose container does not exist.
+//
+// A container that is removed leaves its revision, and the next one of the name goes on from there: a node that hangs may run a transaction long after its client
+// gave it up and had another node do it, and a container that was removed must not come back by it.
 type Buckets struct {
 	s     *Session
 	clock interface{ Now() time.Time }
@@ -26,6 +30,9 @@ type Buckets struct {
 // claimSettles is how old a claim without a container must be before another account may take the name over: its writer has long failed by
 // then. Nothing but fairness hangs on it.
 const claimSettles = 10 * time.Minute
+
+// settleWaits is how many times a container waits for another one of its account that took its claim over: some seconds at most.
+const settleWaits = attempts / 2
 
 // NewBuckets puts a bucketstore on a session whose schema was checked.
 func NewBuckets(s *Session, clock interface{ Now() time.Time }) *Buckets {
@@ -44,7 +51,8 @@ var (
 	getContainer    = statement{cql: `SELECT container, bucket, region, created, config, revision, writer FROM %k.container WHERE account = ? AND name = ?`, class: pointRead, level: gocql.LocalQuorum}
 	addContainer    = statement{cql: `INSERT INTO %k.container (account, name, container, bucket, region, created, config, revision, writer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS`, class: casWrite, level: gocql.LocalQuorum}
 	updateContainer = statement{cql: `UPDATE %k.container SET config = ?, revision = ?, writer = ? WHERE account = ? AND name = ? IF container = ? AND revision = ?`, class: casWrite, level: gocql.LocalQuorum}
-	removeContainer = statement{cql: `DELETE FROM %k.container WHERE account = ? AND name = ? IF container = ? AND revision = ?`, class: casWrite, level: gocql.LocalQuorum}
+	reuseContainer  = statement{cql: `UPDATE %k.container SET container = ?, bucket = ?, region = ?, created = ?, config = ?, revision = ?, writer = ? WHERE account = ? AND name = ? IF revision = ?`, class: casWrite, level: gocql.LocalQuorum}
+	buryContainer   = statement{cql: `UPDATE %k.container SET container = null, bucket = null, region = null, created = null, config = null, revision = ?, writer = ? WHERE account = ? AND name = ? IF container = ? AND revision = ?`, class: casWrite, level: gocql.LocalQuorum}
 
 	addListed    = statement{cql: `INSERT INTO %k.account_container (account, name, container) VALUES (?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum}
 	removeListed = statement{cql: `DELETE FROM %k.account_container USING TIMESTAMP 2 WHERE account = ? AND name = ? AND container = ?`, class: plainWrite, level: gocql.LocalQuorum}
@@ -58,6 +66,7 @@ type containerRow struct {
 	writer gocql.UUID
 }
 
+// container reads a container. Of one that was removed, found is false and its revision is there.
 func (b *Buckets) container(ctx context.Context, level gocql.Consistency, account naming.AccountID, name naming.ContainerName) (containerRow, bool, error) {
 	row := containerRow{Container: bucket.Container{Account: account, Name: name}}
 	var id gocql.UUID
@@ -70,6 +79,9 @@ func (b *Buckets) container(ctx context.Context, level gocql.Consistency, accoun
 	}
 	row.ID, row.Bucket, row.Region = naming.ContainerID(id), naming.BucketName(claimed), region
 	row.Created, row.Revision = time.UnixMicro(created).UTC(), bucket.Revision(revision)
+	if row.ID == (naming.ContainerID{}) {
+		return row, false, nil
+	}
 	if err := json.Unmarshal(config, &row.Config); err != nil {
 		return row, false, errs.Wrap("cassandra.Buckets", errs.Corrupt, err)
 	}
@@ -79,10 +91,12 @@ func (b *Buckets) container(ctx context.Context, level gocql.Consistency, accoun
 // Create makes the container and claims its name; see bucket.Store.
 func (b *Buckets) Create(ctx context.Context, c bucket.Container) (bucket.Container, error) {
 	const op = "cassandra.Buckets.Create"
-	c.Revision, c.Created = 1, c.Created.Truncate(time.Microsecond).UTC()
-	if _, found, err := b.container(ctx, gocql.Serial, c.Account, c.Name); err != nil {
+	c.Created = c.Created.Truncate(time.Microsecond).UTC()
+	before, found, err := b.container(ctx, gocql.Serial, c.Account, c.Name)
+	switch {
+	case err != nil:
 		return bucket.Container{}, fail(op, err)
-	} else if found {
+	case found:
 		return bucket.Container{}, errs.E(op, errs.Exists, errs.Container, string(c.Name))
 	}
 	if err := b.s.exec(ctx, addListed, string(c.Account), string(c.Name), gocql.UUID(c.ID)); err != nil {
@@ -92,7 +106,7 @@ func (b *Buckets) Create(ctx context.Context, c bucket.Container) (bucket.Contai
 		_ = b.s.exec(ctx, removeListed, string(c.Account), string(c.Name), gocql.UUID(c.ID)) // a hint only
 		return bucket.Container{}, err
 	}
-	added, err := b.add(ctx, c)
+	added, err := b.add(ctx, &c, before)
 	switch {
 	case err != nil:
 		return bucket.Container{}, fail(op, err)
@@ -102,19 +116,21 @@ func (b *Buckets) Create(ctx context.Context, c bucket.Container) (bucket.Contai
 	}
 	settled, owner, err := b.settle(ctx, c)
 	switch {
-	case err != nil:
-		return bucket.Container{}, fail(op, err)
+	case err != nil: // the container stands
+		return bucket.Container{}, errs.Wrap(op, errs.Ambiguous, err)
 	case settled:
 		return c, nil
 	}
 	if _, err := b.remove(ctx, c); err != nil {
-		return bucket.Container{}, fail(op, err)
+		return bucket.Container{}, errs.Wrap(op, errs.Ambiguous, err)
 	}
 	return bucket.Container{}, taken(op, c.Bucket, owner.account)
 }
 
 // settle makes the claim of a container that stands final. Another Create of the same container, which must fail since this one stands, may have taken the
-// claim over meanwhile, or even given it up: then it is taken back. settled is false when owner has the name.
+// claim over meanwhile, or even given it up: then it is taken back. One of the account's other containers may have taken it over before this one stood: it looks for
+// this one and gives the claim back, or has not seen it and settles; which of both is waited for, lest each gives way to the other and nobody has the name.
+// settled is false when owner has the name.
 func (b *Buckets) settle(ctx context.Context, c bucket.Container) (settled bool, owner claimant, err error) {
 	if c.Bucket == "" {
 		return true, claimant{}, nil
@@ -136,6 +152,7 @@ func (b *Buckets) settle(ctx context.Context, c bucket.Container) (settled bool,
 			_, err = b.insert(ctx, c)
 		case owner.account == c.Account && owner.name == c.Name && !owner.settled():
 			_, err = b.take(ctx, c, owner)
+		case owner.account == c.Account && !owner.settled() && n < settleWaits:
 		default:
 			return false, owner, nil
 		}
@@ -229,19 +246,35 @@ func (b *Buckets) unclaim(ctx context.Context, c bucket.Container) {
 	_ = b.s.exec(ctx, removeListed, string(c.Account), string(c.Name), gocql.UUID(c.ID))
 }
 
-func (b *Buckets) add(ctx context.Context, c bucket.Container) (bool, error) {
+// add makes the container, whose revision follows that of the one before. It is false when there is one.
+func (b *Buckets) add(ctx context.Context, c *bucket.Container, before containerRow) (bool, error) {
 	config, err := json.Marshal(c.Config)
 	if err != nil {
 		return false, err
 	}
-	args := []any{
-		string(c.Account), string(c.Name), gocql.UUID(c.ID), string(c.Bucket), c.Region, c.Created.UnixMicro(), config,
-		int64(c.Revision), gocql.UUID(c.ID),
-	}
-	return b.s.cas(ctx, addContainer, gocql.Serial, args, func() (bool, bool, error) {
+	mine := func() (bool, bool, error) {
 		row, found, err := b.container(ctx, gocql.Serial, c.Account, c.Name)
 		return found && row.ID == c.ID, true, err
-	})
+	}
+	for range writesMost {
+		c.Revision = before.Revision + 1
+		st, args := addContainer, []any{
+			string(c.Account), string(c.Name), gocql.UUID(c.ID), string(c.Bucket), c.Region, c.Created.UnixMicro(), config,
+			int64(c.Revision), gocql.UUID(c.ID),
+		}
+		if before.Revision > 0 {
+			st, args = reuseContainer, append(slices.Clone(args[2:]), args[0], args[1], int64(before.Revision))
+		}
+		added, err := b.s.cas(ctx, st, gocql.Serial, args, mine)
+		if err != nil || added {
+			return added, err
+		}
+		var found bool
+		if before, found, err = b.container(ctx, gocql.Serial, c.Account, c.Name); err != nil || found {
+			return false, err
+		}
+	}
+	return false, errs.E("cassandra.Buckets.add", errs.Busy, errs.Container, string(c.Name))
 }
 
 // claimant is who has a bucket name.
@@ -322,6 +355,8 @@ func (b *Buckets) Update(ctx context.Context, c bucket.Container) (bucket.Contai
 	}
 	row, found, err := b.container(ctx, gocql.Serial, c.Account, c.Name)
 	switch {
+	case err != nil && applied:
+		return bucket.Container{}, errs.Wrap(op, errs.Ambiguous, err)
 	case err != nil:
 		return bucket.Container{}, fail(op, err)
 	case !found:
@@ -356,8 +391,8 @@ func (b *Buckets) Remove(ctx context.Context, c bucket.Container) error {
 }
 
 func (b *Buckets) remove(ctx context.Context, c bucket.Container) (bool, error) {
-	removed, err := b.s.cas(ctx, removeContainer, gocql.Serial,
-		[]any{string(c.Account), string(c.Name), gocql.UUID(c.ID), int64(c.Revision)},
+	removed, err := b.s.cas(ctx, buryContainer, gocql.Serial,
+		[]any{int64(c.Revision) + 1, gocql.MustRandomUUID(), string(c.Account), string(c.Name), gocql.UUID(c.ID), int64(c.Revision)},
 		func() (bool, bool, error) {
 			row, found, err := b.container(ctx, gocql.Serial, c.Account, c.Name)
 			return !found || row.ID != c.ID, true, err

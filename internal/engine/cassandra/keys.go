@@ -11,8 +11,10 @@ import (
 	"pithos/internal/store/key"
 )
 
-// Keys is the keystore. Accounts, users and access keys are JSON records under LWT. "listed" is an index of ids by kind and
-// owner: a row is written before its record and never removed, so no clock has a say in it; every reader checks it against the record.
+// Keys is the keystore. Accounts, users and access keys are JSON records under LWT. A record that is removed leaves its revision, and the next one of the id
+// goes on from there: a node that hangs may run a transaction long after its client gave it up and had another node do it, and what was removed must not come back
+// by it. "listed" is an index of ids by kind and owner: a row is written before its record and never removed, so no clock has a say in it; every reader checks
+// it against the record.
 type Keys struct{ s *Session }
 
 // NewKeys puts a keystore on a session whose schema was checked.
@@ -22,8 +24,8 @@ var _ key.Store = (*Keys)(nil)
 
 // table is one of the record tables.
 type table struct {
-	thing              errs.Thing
-	get, add, put, del statement
+	thing               errs.Thing
+	get, add, put, bury statement
 }
 
 func recordTable(name string, thing errs.Thing) table {
@@ -32,7 +34,7 @@ func recordTable(name string, thing errs.Thing) table {
 		get:   statement{cql: `SELECT rec, revision, writer FROM %k.` + name + ` WHERE id = ?`, class: pointRead, level: gocql.LocalQuorum},
 		add:   statement{cql: `INSERT INTO %k.` + name + ` (id, rec, revision, writer) VALUES (?, ?, ?, ?) IF NOT EXISTS`, class: casWrite, level: gocql.LocalQuorum},
 		put:   statement{cql: `UPDATE %k.` + name + ` SET rec = ?, revision = ?, writer = ? WHERE id = ? IF revision = ?`, class: casWrite, level: gocql.LocalQuorum},
-		del:   statement{cql: `DELETE FROM %k.` + name + ` WHERE id = ? IF EXISTS`, class: casWrite, level: gocql.LocalQuorum},
+		bury:  statement{cql: `UPDATE %k.` + name + ` SET rec = null, revision = ?, writer = ? WHERE id = ? IF revision = ?`, class: casWrite, level: gocql.LocalQuorum},
 	}
 }
 
@@ -64,10 +66,10 @@ type record struct {
 	writer   gocql.UUID
 }
 
-func (k *Keys) read(ctx context.Context, t table, level gocql.Consistency, id string) (record, bool, error) {
-	var r record
-	found, err := k.s.serially(ctx, t.get, level, []any{id}, &r.rec, &r.revision, &r.writer)
-	return r, found, err
+// read reads a record. Of one that was removed, found is false and its revision is there.
+func (k *Keys) read(ctx context.Context, t table, level gocql.Consistency, id string) (r record, found bool, err error) {
+	found, err = k.s.serially(ctx, t.get, level, []any{id}, &r.rec, &r.revision, &r.writer)
+	return r, found && len(r.rec) > 0, err
 }
 
 // find reads and decodes a record.
@@ -92,30 +94,46 @@ func decode[T any](r record) (T, error) {
 	return v, nil
 }
 
-// settleRecord tells by its mark whether a write took effect. A later writer hides whether ours came before it.
+// settleRecord tells by its mark whether a write over the revision before took effect. A later writer hides whether ours came before it.
 func (k *Keys) settleRecord(ctx context.Context, t table, id string, writer gocql.UUID, before int64) func() (bool, bool, error) {
 	return func() (bool, bool, error) {
-		r, found, err := k.read(ctx, t, gocql.Serial, id)
-		if err != nil || !found {
-			return false, err == nil, err
+		r, _, err := k.read(ctx, t, gocql.Serial, id)
+		if err != nil {
+			return false, false, err
 		}
 		return r.writer == writer, r.writer == writer || r.revision <= before, nil
 	}
 }
 
-// create writes a new record with revision 1, Exists when there is one.
-func (k *Keys) create(ctx context.Context, t table, id string, v any) error {
+// writesMost bounds how often a record is written again that others change all the time.
+const writesMost = 5
+
+// create writes a new record, which v makes for its revision, Exists when there is one.
+func (k *Keys) create(ctx context.Context, t table, id string, v func(revision uint64) any) error {
 	const op = "cassandra.Keys.Create"
-	rec, err := json.Marshal(v)
-	if err != nil {
-		return errs.Wrap(op, errs.Internal, err)
+	for range writesMost {
+		r, found, err := k.read(ctx, t, gocql.Serial, id)
+		switch {
+		case err != nil:
+			return fail(op, err)
+		case found:
+			return errs.E(op, errs.Exists, t.thing, id)
+		}
+		rec, err := json.Marshal(v(uint64(r.revision) + 1))
+		if err != nil {
+			return errs.Wrap(op, errs.Internal, err)
+		}
+		writer := gocql.MustRandomUUID()
+		st, args := t.add, []any{id, rec, int64(1), writer}
+		if r.revision > 0 {
+			st, args = t.put, []any{rec, r.revision + 1, writer, id, r.revision}
+		}
+		added, err := k.s.cas(ctx, st, gocql.Serial, args, k.settleRecord(ctx, t, id, writer, r.revision))
+		if err != nil || added {
+			return fail(op, err)
+		}
 	}
-	writer := gocql.MustRandomUUID()
-	added, err := k.s.cas(ctx, t.add, gocql.Serial, []any{id, rec, int64(1), writer}, k.settleRecord(ctx, t, id, writer, 0))
-	if err == nil && !added {
-		return errs.E(op, errs.Exists, t.thing, id)
-	}
-	return fail(op, err)
+	return errs.E(op, errs.Busy, t.thing, id)
 }
 
 // replace writes v over the record with the revision, Conflict when it has another, NotFound when there is none.
@@ -144,14 +162,21 @@ func (k *Keys) replace(ctx context.Context, t table, id string, revision uint64,
 // remove deletes a record, NotFound when there is none.
 func (k *Keys) remove(ctx context.Context, t table, id string) error {
 	const op = "cassandra.Keys.Remove"
-	gone, err := k.s.cas(ctx, t.del, gocql.Serial, []any{id}, func() (bool, bool, error) {
-		_, found, err := k.read(ctx, t, gocql.Serial, id)
-		return !found, true, err
-	})
-	if err == nil && !gone {
-		return errs.E(op, errs.NotFound, t.thing, id)
+	for range writesMost {
+		r, found, err := k.read(ctx, t, gocql.Serial, id)
+		switch {
+		case err != nil:
+			return fail(op, err)
+		case !found:
+			return errs.E(op, errs.NotFound, t.thing, id)
+		}
+		writer := gocql.MustRandomUUID()
+		gone, err := k.s.cas(ctx, t.bury, gocql.Serial, []any{r.revision + 1, writer, id, r.revision}, k.settleRecord(ctx, t, id, writer, r.revision))
+		if err != nil || gone {
+			return fail(op, err)
+		}
 	}
-	return fail(op, err)
+	return errs.E(op, errs.Busy, t.thing, id)
 }
 
 // index adds rows (kind, owner, id).

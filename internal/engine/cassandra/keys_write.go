@@ -15,7 +15,7 @@ import (
 // another canonical id, is taken over.
 func (k *Keys) CreateAccount(ctx context.Context, a key.Account) (key.Account, error) {
 	const op = "cassandra.Keys.CreateAccount"
-	a.Revision, a.Created = 1, a.Created.Truncate(time.Microsecond)
+	a.Created = a.Created.Truncate(time.Microsecond)
 	if _, err := k.Account(ctx, a.ID); !errs.Is(err, errs.NotFound) {
 		if err == nil {
 			err = errs.E(op, errs.Exists, errs.Account, string(a.ID))
@@ -28,7 +28,7 @@ func (k *Keys) CreateAccount(ctx context.Context, a key.Account) (key.Account, e
 	if err := k.claimCanonical(ctx, a.Canonical, a.ID); err != nil {
 		return key.Account{}, err
 	}
-	if err := k.create(ctx, accounts, string(a.ID), a); err != nil {
+	if err := k.create(ctx, accounts, string(a.ID), func(revision uint64) any { a.Revision = revision; return a }); err != nil {
 		return key.Account{}, err
 	}
 	return a, nil
@@ -108,14 +108,14 @@ func (k *Keys) RemoveAccount(ctx context.Context, id naming.AccountID) error {
 // CreateUser makes a user; see key.Writer. It writes the user and then looks at the account again, so that an account that was removed
 // meanwhile does not keep a user.
 func (k *Keys) CreateUser(ctx context.Context, u key.User) (key.User, error) {
-	u.Revision, u.Created = 1, u.Created.Truncate(time.Microsecond)
+	u.Created = u.Created.Truncate(time.Microsecond)
 	if _, err := k.Account(ctx, u.Account); err != nil {
 		return key.User{}, err
 	}
 	if err := k.index(ctx, [3]string{byUser, "", string(u.ID)}, [3]string{byUser, string(u.Account), string(u.ID)}); err != nil {
 		return key.User{}, err
 	}
-	if err := k.create(ctx, users, string(u.ID), u); err != nil {
+	if err := k.create(ctx, users, string(u.ID), func(revision uint64) any { u.Revision = revision; return u }); err != nil {
 		return key.User{}, err
 	}
 	if _, err := k.Account(ctx, u.Account); err != nil {
@@ -172,7 +172,7 @@ func (k *Keys) CreateKey(ctx context.Context, a key.Key) error {
 	if err := k.index(ctx, [3]string{byKey, string(a.User), a.AccessKey}); err != nil {
 		return err
 	}
-	if err := k.create(ctx, accessKeys, a.AccessKey, a); err != nil {
+	if err := k.create(ctx, accessKeys, a.AccessKey, func(uint64) any { return a }); err != nil {
 		return err
 	}
 	if _, err := k.User(ctx, a.User); err != nil {

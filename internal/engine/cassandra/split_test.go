@@ -26,17 +26,23 @@ import (
 // metaSession is a session on a keyspace with the metastore's schema.
 func metaSession(t *testing.T) *Session {
 	t.Helper()
+	return sessionOf(t, MetaSchema(), "test_meta_inside")
+}
+
+// sessionOf opens a session on a keyspace of the tests' own with the schema.
+func sessionOf(t *testing.T, sc Schema, keyspace string) *Session {
+	t.Helper()
 	hosts := os.Getenv("PITHOS_TEST_CASSANDRA")
 	if hosts == "" {
 		t.Skip("PITHOS_TEST_CASSANDRA names no cluster; start one with test/cassandra/run start 1")
 	}
-	s, err := Connect(Config{Hosts: strings.Split(hosts, ","), Keyspace: "test_meta_inside", Timeout: time.Minute})
+	s, err := Connect(Config{Hosts: strings.Split(hosts, ","), Keyspace: keyspace, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	if CheckSchema(t.Context(), s, MetaSchema()) != nil {
-		if err := InstallSchema(t.Context(), s, MetaSchema(), os.Getenv("PITHOS_TEST_CASSANDRA_REPLICATION")); err != nil {
+	if CheckSchema(t.Context(), s, sc) != nil {
+		if err := InstallSchema(t.Context(), s, sc, os.Getenv("PITHOS_TEST_CASSANDRA_REPLICATION")); err != nil {
 			t.Fatal(err)
 		}
 	}
