@@ -12,10 +12,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,16 +34,22 @@ import (
 var (
 	seed    = flag.Uint64("seed", 0, "seed of the run; 0 draws one")
 	minutes = flag.Float64("minutes", 0.5, "how long to break things")
+	rounds  = flag.Int("rounds", 0, "break each kind of thing so often, however long it takes, instead of for some minutes")
 	only    = flag.String("faults", "", "faults to choose from, with commas; none: all")
 )
 
 const (
 	requestMax = 40 * time.Second // a client gives up then
-	settleMax  = 4 * time.Minute  // for the service to answer again when nothing is broken any more
+	settleMax  = 10 * time.Minute // for the service to answer again when nothing is broken any more; a guard
+	startMax   = 5 * time.Minute  // for a gateway to start; a guard too
 )
 
 // other is a user of another account than service.Admin.
 var other = service.User{Name: "other", Access: "TESTACCESSKEY0000002", Secret: "test/secret+key000000000000000000000002"}
+
+// gatewayHost is where the gateways' addresses begin among those of the nodes, and the balancer's is the one before. A port of an address that nobody else uses is
+// still free when a gateway that was killed comes back.
+const gatewayHost = 101
 
 // gateways are processes on one cluster.
 type gateways struct {
@@ -58,13 +67,13 @@ func startGateways(t *testing.T, at nodes.Nodes, prefix, more string, clocks ...
 		t.Fatal(err)
 	}
 	g := &gateways{t: t}
-	for _, d := range clocks {
+	for i, d := range clocks {
 		text := at.Config(prefix) + more
 		if d != 0 {
 			text += fmt.Sprintf("testing:\n  clock_ahead: %v\n  clock_behind: %v\n", max(d, 0), max(-d, 0))
 		}
 		s, err := service.Start(context.WithoutCancel(t.Context()), service.Options{
-			Binary: binary, Data: filepath.Join(t.TempDir(), "data"), Config: text, Keystore: at.Keystore(prefix),
+			Binary: binary, Data: filepath.Join(t.TempDir(), "data"), Config: text, Keystore: at.Keystore(prefix), Host: nodes.Address(gatewayHost + i), StartMax: startMax,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -95,10 +104,7 @@ func (g *gateways) balance() {
 		}
 	}
 	dir := g.t.TempDir()
-	socket, err := service.FreeAddress()
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	socket := net.JoinHostPort(nodes.Address(gatewayHost-1), "9000")
 	var text strings.Builder
 	fmt.Fprintf(&text, "defaults\n  mode http\n  timeout connect 2s\n  timeout client 2m\n  timeout server 2m\n  option redispatch\n  retries 2\n"+
 		"frontend s3\n  bind %s\n  default_backend gateways\nbackend gateways\n  balance roundrobin\n", socket)
@@ -170,41 +176,55 @@ func environment(t *testing.T) nodes.Nodes {
 	return at
 }
 
-// pauses is the longest time that clients spent without a success, by what was broken.
+// pauses is the longest time that clients spent without a success, by what was broken meanwhile.
 type pauses struct {
 	mu      sync.Mutex
-	broken  string
+	faults  []span
 	longest map[string]time.Duration
 }
 
+// span is the time in which something was broken; it has no end yet while it is.
+type span struct {
+	what       string
+	begin, end time.Time
+}
+
+// breaking notes that something is broken from now on, or, "", that nothing is any more.
 func (p *pauses) breaking(what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.broken = what
+	now := time.Now()
+	if n := len(p.faults); n > 0 && p.faults[n-1].end.IsZero() {
+		p.faults[n-1].end = now
+	}
+	if what != "" {
+		p.faults = append(p.faults, span{what: what, begin: now})
+	}
 }
 
-func (p *pauses) now() string {
+// add notes a pause, and lays it to the first thing that was broken in it.
+func (p *pauses) add(from, to time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.broken
-}
-
-// add notes a pause that began while the fault named was on.
-func (p *pauses) add(what string, d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	what := "nothing"
+	for _, f := range p.faults {
+		if f.begin.Before(to) && (f.end.IsZero() || f.end.After(from)) {
+			what = f.what
+			break
+		}
+	}
 	if p.longest == nil {
 		p.longest = map[string]time.Duration{}
 	}
-	p.longest[what] = max(p.longest[what], d)
+	p.longest[what] = max(p.longest[what], to.Sub(from))
 }
 
 func (p *pauses) String() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var parts []string
-	for what, d := range p.longest {
-		parts = append(parts, fmt.Sprintf("%s %v", what, d.Round(10*time.Millisecond)))
+	for _, what := range slices.Sorted(maps.Keys(p.longest)) {
+		parts = append(parts, fmt.Sprintf("%s %v", what, p.longest[what].Round(10*time.Millisecond)))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -213,13 +233,12 @@ func (p *pauses) String() string {
 type meter struct {
 	p    *pauses
 	last time.Time
-	what string
 }
 
 func (m *meter) success() {
 	now := time.Now()
 	if !m.last.IsZero() {
-		m.p.add(m.what, now.Sub(m.last))
+		m.p.add(m.last, now)
 	}
-	m.last, m.what = now, m.p.now()
+	m.last = now
 }

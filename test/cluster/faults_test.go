@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"pithos/internal/clock"
+	"pithos/internal/errs"
 	"pithos/test/nodes"
 	"pithos/test/service"
 	"pithos/test/thin"
@@ -24,6 +26,7 @@ const (
 	claimers  = 4
 	ownerPace = 50 * time.Millisecond
 	claimPace = 300 * time.Millisecond
+	checkers  = 6 // that look at names in the end
 )
 
 // fault breaks something, waits and mends it.
@@ -112,29 +115,34 @@ func (b *breaker) between(ctx context.Context, least, most time.Duration, do, un
 	return errors.Join(err, uerr)
 }
 
-// plan is the order in which to break things: all kinds in a drawn order, again and again.
-func plan(t *testing.T, random *rand.Rand) func() fault {
+// plan is the order in which to break things: all kinds in a drawn order, again and again, or as many rounds as were asked for.
+func plan(t *testing.T, random *rand.Rand) func() (f fault, more bool) {
 	t.Helper()
 	chosen := faults
 	if *only != "" {
 		chosen = slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return !slices.Contains(strings.Split(*only, ","), f.name) })
 	}
-	if _, err := nodes.Run(t.Context(), "cuts"); err != nil && *only == "" {
+	if _, err := nodes.Run(t.Context(), "cuts"); err != nil {
 		t.Logf("NO NODE IS CUT OFF, since that cannot be done here: %v", err)
 		chosen = slices.DeleteFunc(slices.Clone(chosen), func(f fault) bool { return f.name == cutOff })
 	}
 	if len(chosen) == 0 {
-		t.Fatalf("no fault is called %q", *only)
+		t.Fatalf("no fault that can be done here is called %q", *only)
 	}
 	var left []fault
-	return func() fault {
+	round := 0
+	return func() (fault, bool) {
 		if len(left) == 0 {
+			if *rounds > 0 && round == *rounds {
+				return fault{}, false
+			}
+			round++
 			left = slices.Clone(chosen)
 			random.Shuffle(len(left), func(i, j int) { left[i], left[j] = left[j], left[i] })
 		}
 		f := left[0]
 		left = left[1:]
-		return f
+		return f, true
 	}
 }
 
@@ -147,7 +155,7 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := startGateways(t, at, prefix, "gc:\n  interval: 5s\n  grace: 30s\n", 0, 3*time.Minute, -3*time.Minute)
-	p := &pauses{broken: "nothing"}
+	p := &pauses{}
 	bucket := fmt.Sprintf("faults-%x", *seed)
 	if _, err := g.insist(service.Admin, &thin.Request{Method: "PUT", Path: "/" + bucket}); err != nil {
 		t.Fatal(err)
@@ -185,8 +193,9 @@ func TestFaults(t *testing.T) {
 	mended(t, at, g)
 	var o owner
 	stands := map[string]int{}
-	for _, one := range all {
-		for name, s := range one.verify() {
+	for i, found := range verifyAll(all) {
+		one := all[i]
+		for name, s := range found {
 			stands[name] = s.size
 		}
 		o.answered += one.answered
@@ -195,7 +204,7 @@ func TestFaults(t *testing.T) {
 		o.listed += one.listed
 		o.bytes += one.bytes
 	}
-	finalListings(t, g, bucket, stands)
+	finalListings(t, g, bucket, all, stands)
 	r.check()
 	c.check()
 	var keys registrar
@@ -215,24 +224,27 @@ func TestFaults(t *testing.T) {
 	t.Logf("longest time without an answer that a client saw, by what was broken when it began: %v", p)
 }
 
-// run breaks one thing after the other until the time is over, with some calm between.
-func (b *breaker) run(ctx context.Context, next func() fault, p *pauses) (map[string]int, error) {
+// run breaks one thing after the other until the time is over, or nothing is left to break, with some calm between.
+func (b *breaker) run(ctx context.Context, next func() (fault, bool), p *pauses) (map[string]int, error) {
 	count := map[string]int{}
 	end := time.Now().Add(time.Duration(*minutes * float64(time.Minute)))
 	for {
 		if err := clock.Wait(ctx, b.time(2*time.Second, 6*time.Second)); err != nil {
 			return count, err
 		}
-		if time.Now().After(end) {
+		if *rounds == 0 && time.Now().After(end) {
 			return count, nil
 		}
-		f := next()
+		f, more := next()
+		if !more {
+			return count, nil
+		}
 		p.breaking(f.name)
 		if err := f.do(ctx, b); err != nil {
 			return count, fmt.Errorf("%s: %w", f.name, err)
 		}
 		count[f.name]++
-		p.breaking("nothing")
+		p.breaking("")
 	}
 }
 
@@ -252,27 +264,58 @@ func mended(t *testing.T, at nodes.Nodes, g *gateways) {
 	}
 }
 
-// finalListings compares the owners' names with what each gateway lists.
-func finalListings(t *testing.T, g *gateways, bucket string, want map[string]int) {
+// finalListings compares the owners' names with what each gateway lists. A change whose client has left may still be under way: names with such a change are looked
+// at until the listing and the object agree.
+func finalListings(t *testing.T, g *gateways, bucket string, all []*owner, want map[string]int) {
 	t.Helper()
-	for i, s := range g.all {
-		c := s.Client(settleMax)
-		got, err := listing(c, bucket, "o")
-		c.Close()
-		if err != nil {
-			t.Errorf("gateway %d: list: %v", i, err)
-			continue
-		}
-		for name, size := range want {
-			if have, ok := got[name]; !ok || have != size {
-				t.Errorf("gateway %d: in the end the listing gives %s %d bytes (there: %v), want %d", i, name, have, ok, size)
-			}
-			delete(got, name)
-		}
-		for name := range got {
-			t.Errorf("gateway %d: in the end the listing names %s, which is not there", i, name)
+	open := map[string]*owner{}
+	for _, o := range all {
+		for name := range o.retired {
+			open[name] = o
 		}
 	}
+	for i, s := range g.all {
+		got := listed(t, s, bucket, "o")
+		for name := range got {
+			if _, ok := want[name]; !ok && open[name] == nil {
+				t.Errorf("gateway %d: in the end the listing names %s, which is not there", i, name)
+			}
+		}
+		for name, size := range want {
+			if have, ok := got[name]; open[name] == nil && (!ok || have != size) {
+				t.Errorf("gateway %d: in the end the listing gives %s %d bytes (there: %v), want %d", i, name, have, ok, size)
+			}
+		}
+		for name, o := range open {
+			have, ok := got[name]
+			size, there := want[name]
+			for deadline := time.Now().Add(settleMax); ok != there || have != size; {
+				if time.Now().After(deadline) || clock.Wait(t.Context(), time.Second) != nil {
+					t.Errorf("gateway %d: in the end the listing gives %s %d bytes (there: %v), it has %d (there: %v)", i, name, have, ok, size, there)
+					break
+				}
+				if now, answered := o.fetch(name); answered {
+					size, there = now.size, now.exists
+				}
+				have, ok = listed(t, s, bucket, name)[name]
+			}
+		}
+	}
+}
+
+// listed is what a gateway lists, when nothing is broken any more.
+func listed(t *testing.T, s *service.Service, bucket, prefix string) (got map[string]int) {
+	t.Helper()
+	patiently(t, func() (err error) {
+		c := s.Client(requestMax)
+		defer c.Close()
+		got, err = listing(c, bucket, prefix)
+		if refused := new(refusal); err != nil && (!errors.As(err, &refused) || refused.status >= 500) {
+			err = errs.Wrap("list", errs.Busy, err)
+		}
+		return err
+	})
+	return got
 }
 
 // claims are races for bucket names between two accounts.
@@ -323,23 +366,48 @@ func (c *claims) run(client int, stop <-chan struct{}) {
 	}
 }
 
-// check wants one owner of each name, and that it is who was told so.
+// check wants at most one owner of each name, and that it is who was told so, if anybody was.
 func (c *claims) check() {
+	names := map[string]bool{}
 	for name, accounts := range c.won {
+		names[name] = true
 		if len(accounts) > 1 {
 			c.t.Errorf("bucket %s was given to %v", name, accounts)
-			continue
 		}
-		for account, keys := range map[string]thin.Keys{"admin": service.Admin, "other": otherKeys} {
-			answer, err := c.g.insist(keys, &thin.Request{Method: "HEAD", Path: "/" + name}, http.StatusForbidden, http.StatusNotFound)
-			if err != nil {
-				c.t.Error(err)
-				return
+	}
+	for name := range c.open {
+		names[name] = true
+	}
+	todo := make(chan string)
+	var group sync.WaitGroup
+	for range checkers {
+		group.Go(func() {
+			for name := range todo {
+				c.checkOne(name)
 			}
-			if answer.OK() != accounts[account] {
-				c.t.Errorf("bucket %s was given to %v, and %s gets status %d", name, accounts, account, answer.Status)
-			}
+		})
+	}
+	for name := range names {
+		todo <- name
+	}
+	close(todo)
+	group.Wait()
+}
+
+func (c *claims) checkOne(name string) {
+	has := map[string]bool{}
+	for account, keys := range map[string]thin.Keys{"admin": service.Admin, "other": otherKeys} {
+		answer, err := c.g.insist(keys, &thin.Request{Method: "HEAD", Path: "/" + name}, http.StatusForbidden, http.StatusNotFound)
+		if err != nil {
+			c.t.Error(err)
+			return
 		}
+		if answer.OK() {
+			has[account] = true
+		}
+	}
+	if len(has) > 1 || len(c.won[name]) > 0 && !maps.Equal(has, c.won[name]) {
+		c.t.Errorf("bucket %s was given to %v, and belongs to %v", name, c.won[name], has)
 	}
 }
 

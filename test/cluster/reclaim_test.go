@@ -37,7 +37,7 @@ func TestReclaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := startGateways(t, at, reclaimed, collecting, 0, 10*time.Minute, -10*time.Minute)
-	p := &pauses{broken: "nothing"}
+	p := &pauses{}
 	const bucket = "reclaim"
 	if _, err := g.insist(service.Admin, &thin.Request{Method: "PUT", Path: "/" + bucket}); err != nil {
 		t.Fatal(err)
@@ -57,13 +57,14 @@ func TestReclaim(t *testing.T) {
 	close(stop)
 	group.Wait()
 	var sum owner
+	verifyAll(all)
 	for _, o := range all {
-		o.verify()
 		sum.answered += o.answered
 		sum.unanswered += o.unanswered
 		sum.verified += o.verified
 	}
-	t.Logf("%d requests answered, %d not; objects compared %d times; gateways halted and killed: %v", sum.answered, sum.unanswered, sum.verified, count)
+	t.Logf("%d requests answered, %d not; objects compared %d times; gateways halted and killed: %v; longest time without an answer: %v",
+		sum.answered, sum.unanswered, sum.verified, count, p)
 	before := blocksOf(t, at)
 	for _, o := range all {
 		for name := range o.known {
@@ -104,21 +105,25 @@ func stall(ctx context.Context, g *gateways, p *pauses) (map[string]int, error) 
 		}
 		s := g.all[random.IntN(len(g.all))]
 		if random.IntN(4) == 0 {
-			p.breaking("kill")
+			p.breaking("kill a gateway")
 			count["killed"]++
 			s.Kill()
-			if err := s.Restart(context.WithoutCancel(ctx)); err != nil {
+			err := s.Restart(context.WithoutCancel(ctx))
+			p.breaking("")
+			if err != nil {
 				return count, err
 			}
 			continue
 		}
-		p.breaking("halt")
+		p.breaking("halt a gateway")
 		count["halted"]++
 		if err := s.Signal(syscall.SIGSTOP); err != nil {
 			return count, err
 		}
 		err := clock.Wait(ctx, time.Second+time.Duration(random.Int64N(int64(6*time.Second))))
-		if err = errors.Join(err, s.Signal(syscall.SIGCONT)); err != nil {
+		err = errors.Join(err, s.Signal(syscall.SIGCONT))
+		p.breaking("")
+		if err != nil {
 			return count, err
 		}
 	}
@@ -175,9 +180,10 @@ func stores(t *testing.T, at nodes.Nodes, ahead time.Duration) (meta.Store, blob
 func blocksOf(t *testing.T, at nodes.Nodes) (n int) {
 	t.Helper()
 	_, blobs := stores(t, at, 0)
-	if err := blobs.Walk(t.Context(), nil, func(blob.Info) bool { n++; return true }); err != nil {
-		t.Fatal(err)
-	}
+	patiently(t, func() error {
+		n = 0
+		return blobs.Walk(t.Context(), nil, func(blob.Info) bool { n++; return true })
+	})
 	return n
 }
 
@@ -203,7 +209,7 @@ func patiently(t *testing.T, do func() error) {
 		if err == nil {
 			return
 		}
-		if !errs.Is(err, errs.Busy) || time.Now().After(deadline) {
+		if !errs.Is(err, errs.Busy) && !errs.Is(err, errs.Ambiguous) || time.Now().After(deadline) {
 			t.Fatal(err)
 		}
 		if err := clock.Wait(t.Context(), time.Second); err != nil {
@@ -219,26 +225,29 @@ func collect(t *testing.T, at nodes.Nodes) {
 	m, blobs := stores(t, at, later)
 	now := time.Now().Add(later)
 	var holders []block.Holder
-	if err := blobs.WalkHolders(t.Context(), block.Holder{}, func(h block.Holder, _ naming.AccountID) bool {
-		holders = append(holders, h)
-		return true
-	}); err != nil {
-		t.Fatal(err)
-	}
-	alive, err := m.Alive(t.Context(), holders)
-	if err != nil {
-		t.Fatal(err)
-	}
+	patiently(t, func() error {
+		holders = nil
+		return blobs.WalkHolders(t.Context(), block.Holder{}, func(h block.Holder, _ naming.AccountID) bool {
+			holders = append(holders, h)
+			return true
+		})
+	})
+	var alive []bool
+	patiently(t, func() (err error) {
+		alive, err = m.Alive(t.Context(), holders)
+		return err
+	})
 	for i, h := range holders {
 		if !alive[i] { // dead already, or an orphan
 			patiently(t, func() error { return m.Abandon(t.Context(), h) })
 		}
 	}
 	for {
-		dead, err := m.Dead(t.Context(), now, 1000)
-		if err != nil {
-			t.Fatal(err)
-		}
+		var dead []block.Holder
+		patiently(t, func() (err error) {
+			dead, err = m.Dead(t.Context(), now, 1000)
+			return err
+		})
 		if len(dead) == 0 {
 			break
 		}
@@ -261,18 +270,21 @@ func leftovers(t *testing.T, at nodes.Nodes) string {
 	t.Helper()
 	_, blobs := stores(t, at, 0)
 	var held, loose, holders int
-	err := blobs.Walk(t.Context(), nil, func(i blob.Info) bool {
-		if i.Held {
-			held++
-		} else {
-			loose++
-		}
-		return true
+	patiently(t, func() error {
+		held, loose = 0, 0
+		return blobs.Walk(t.Context(), nil, func(i blob.Info) bool {
+			if i.Held {
+				held++
+			} else {
+				loose++
+			}
+			return true
+		})
 	})
-	err = errors.Join(err, blobs.WalkHolders(t.Context(), block.Holder{}, func(block.Holder, naming.AccountID) bool { holders++; return true }))
-	if err != nil {
-		t.Fatal(err)
-	}
+	patiently(t, func() error {
+		holders = 0
+		return blobs.WalkHolders(t.Context(), block.Holder{}, func(block.Holder, naming.AccountID) bool { holders++; return true })
+	})
 	if held+loose+holders == 0 {
 		return ""
 	}

@@ -16,8 +16,8 @@ import (
 	"pithos/test/service"
 )
 
-// requestMax bounds single requests, for busy machines.
-const requestMax = 30 * time.Second
+// requestMax bounds single requests, for busy machines: emptying a table waits for all nodes.
+const requestMax = 2 * time.Minute
 
 // Nodes are the nodes of a cluster.
 type Nodes struct {
@@ -122,6 +122,15 @@ func Fresh(ctx context.Context, prefix string) (string, error) {
 		return "", err
 	}
 	return n.Config(prefix), nil
+}
+
+// Address is the n-th of the addresses on loopback that CASSANDRA_NET sets aside, of which the nodes have the first.
+func Address(n int) string {
+	net := os.Getenv("CASSANDRA_NET")
+	if net == "" {
+		net = "127.0.0"
+	}
+	return fmt.Sprintf("%s.%d", net, n)
 }
 
 // Run runs a command of the script that steers nodes.

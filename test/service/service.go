@@ -3,6 +3,7 @@ package service
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,9 +53,11 @@ type Options struct {
 	Keystore string
 	Domain   string // for virtual-host addressing; "" for none
 
-	Listen    string   // address of the S3 API; "" for a free one
-	OpenStack string   // more lines of the section openstack, with their indentation of two
-	Env       []string // more variables
+	Host      string        // address on loopback to listen on; "": 127.0.0.1, where another test may take the port while the process is down
+	Listen    string        // address of the S3 API; "" for a free one
+	OpenStack string        // more lines of the section openstack, with their indentation of two
+	Env       []string      // more variables
+	StartMax  time.Duration // a start slower than this has failed; 0: a minute
 	// Plain starts without a configuration file, as a new user does: users, keys and all but the addresses are what the program makes itself.
 	Plain bool
 }
@@ -167,7 +170,8 @@ func (s *Service) Restart(ctx context.Context) error {
 
 // ready waits for an answer.
 func (s *Service) ready(ctx context.Context) error {
-	deadline := time.NewTimer(startMax)
+	most := cmp.Or(s.StartMax, startMax)
+	deadline := time.NewTimer(most)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -176,7 +180,7 @@ func (s *Service) ready(ctx context.Context) error {
 		case <-s.done:
 			return fmt.Errorf("pithos ended: %w", s.err)
 		case <-deadline.C:
-			return fmt.Errorf("pithos does not answer after %v", startMax)
+			return fmt.Errorf("pithos does not answer after %v", most)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
@@ -206,7 +210,7 @@ func answers(ctx context.Context, addr string) bool {
 func (s *Service) choosePorts() error {
 	for _, addr := range []*string{&s.Addr, &s.Swift, &s.Admin} {
 		var err error
-		if *addr, err = FreeAddress(); err != nil {
+		if *addr, err = freeAddress(s.Host); err != nil {
 			return err
 		}
 	}
@@ -225,11 +229,16 @@ const (
 )
 
 // FreeAddress is an address on loopback that nobody listened on a moment ago.
-func FreeAddress() (string, error) {
+func FreeAddress() (string, error) { return freeAddress("") }
+
+func freeAddress(host string) (string, error) {
+	if host == "" {
+		host = "127.0.0.1"
+	}
 	var err error
 	for range portTries {
 		var l net.Listener
-		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", portMin+rand.IntN(portMax-portMin))); err == nil {
+		if l, err = net.Listen("tcp", fmt.Sprintf("%s:%d", host, portMin+rand.IntN(portMax-portMin))); err == nil {
 			return l.Addr().String(), l.Close()
 		}
 	}
