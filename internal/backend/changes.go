@@ -8,6 +8,7 @@ import (
 
 	"pithos/internal/access"
 	"pithos/internal/clock"
+	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/meta"
@@ -58,6 +59,40 @@ func (b *Backend) Changes(ctx context.Context, c Caller, r Ref, after Point, lim
 		return nil, after, false, fail(op, err)
 	}
 	return list, b.pointAfter(after, list), more, nil
+}
+
+// Describe tells what listings tell of the versions in a list of changes: of each name the last one, unless it is a deletion or gone by now. The others are nil.
+//
+// Errors: NotFound, Denied to whoever may not list all versions.
+func (b *Backend) Describe(ctx context.Context, c Caller, r Ref, list []meta.Changed) ([]*object.Summary, error) {
+	const op = "backend.Describe"
+	container, err := b.Container(ctx, c, r, access.ListBucketVersions)
+	if err != nil {
+		return nil, fail(op, err)
+	}
+	told := make([]*object.Summary, len(list))
+	seen := make(map[naming.ObjectName]bool, len(list))
+	var wanted []int
+	for i := len(list) - 1; i >= 0; i-- {
+		if e := &list[i]; !seen[e.Name] {
+			seen[e.Name] = true
+			if e.Kind != object.DeleteMarker {
+				wanted = append(wanted, i)
+			}
+		}
+	}
+	err = atOnce(wanted, func(i int) error {
+		v, err := b.stores.Meta.Get(ctx, container.ID, list[i].Name, meta.Which{By: meta.ByID, ID: list[i].ID})
+		if errs.Is(err, errs.NotFound) {
+			return nil
+		}
+		if err == nil {
+			s := v.Summary
+			told[i] = &s
+		}
+		return err
+	})
+	return told, fail(op, err)
 }
 
 // PointNow is the point from which Changes tells what is committed from now on. It lags behind the clock as the points of Changes do.

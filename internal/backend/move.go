@@ -3,8 +3,11 @@ package backend
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"pithos/internal/access"
 	"pithos/internal/errs"
@@ -80,6 +83,7 @@ func (b *Backend) undo(ctx context.Context, c Caller, r Ref, v *object.Version) 
 type Tree struct {
 	Delimiter string
 	Move      bool
+	same      bool // both ends are in one container
 }
 
 // CopyTree copies or moves an object and everything below it; r is for the object itself, and those below keep their attributes. It is no
@@ -128,14 +132,36 @@ func (b *Backend) CopyTree(ctx context.Context, c Caller, r CopyRequest, t Tree)
 			return nil, fail(op, err)
 		}
 	}
-	made, err := b.transferAll(ctx, c, r, t, names, target)
-	if err == nil {
-		var v *object.Version
-		if v, err = b.transferOne(ctx, c, r, t); err == nil {
-			return v, nil
+	t.same = from.ID == to.ID
+	v, made, err := b.transferTree(ctx, c, r, t, names, target)
+	if err != nil {
+		return nil, b.takeBack(ctx, c, r, t, made, len(names)+1, fail(op, err))
+	}
+	return v, nil
+}
+
+// transferTree copies or moves the names below an object and, last, the object itself. It comes first only where something from below takes its name: "a/b" to "a" when
+// there is "a/b/b".
+func (b *Backend) transferTree(ctx context.Context, c Caller, r CopyRequest, t Tree, names []naming.ObjectName,
+	target func(naming.ObjectName) (naming.ObjectName, error),
+) (v *object.Version, made []*object.Version, err error) {
+	first := t.same && slices.ContainsFunc(names, func(name naming.ObjectName) bool {
+		next, err := target(name)
+		return err == nil && next == r.Source.Name
+	})
+	if first {
+		if v, err = b.transferOne(ctx, c, r, t); err != nil {
+			return nil, nil, err
 		}
 	}
-	return nil, b.takeBack(ctx, c, r, t, made, len(names)+1, fail(op, err))
+	made, err = b.transferAll(ctx, c, r, t, names, target)
+	if first {
+		return v, append(made, v), err
+	}
+	if err == nil {
+		v, err = b.transferOne(ctx, c, r, t)
+	}
+	return v, made, err
 }
 
 func (b *Backend) transferOne(ctx context.Context, c Caller, r CopyRequest, t Tree) (*object.Version, error) {
@@ -150,25 +176,85 @@ func (b *Backend) transferOne(ctx context.Context, c Caller, r CopyRequest, t Tr
 func (b *Backend) transferAll(ctx context.Context, c Caller, r CopyRequest, t Tree, names []naming.ObjectName,
 	target func(naming.ObjectName) (naming.ObjectName, error),
 ) (made []*object.Version, err error) {
-	for _, name := range names {
+	var mu sync.Mutex
+	each := func(name naming.ObjectName) error {
 		next := CopyRequest{Source: Target{Container: r.Source.Container, Name: name}, Container: r.Container}
 		next.Change = func(*object.Version, *Attributes) error { return nil }
 		if slices.Equal(r.If.IfNoneMatch, []string{"*"}) { // nothing may be there: that holds for the whole tree
 			next.If = object.Precondition{IfNoneMatch: r.If.IfNoneMatch}
 		}
+		var err error
 		if next.Name, err = target(name); err != nil {
-			return made, err
+			return err
 		}
 		v, err := b.transferOne(ctx, c, next, t)
-		switch {
-		case errs.Is(err, errs.NotFound): // it went meanwhile
-		case err != nil:
-			return made, err
-		default:
+		if errs.Is(err, errs.NotFound) { // it went meanwhile
+			return nil
+		}
+		if err == nil {
+			mu.Lock()
+			defer mu.Unlock()
 			made = append(made, v)
+		}
+		return err
+	}
+	for _, wave := range waves(t, r.Source.Name, r.Name, names) {
+		if err := atOnce(wave, each); err != nil {
+			return made, err
 		}
 	}
 	return made, nil
+}
+
+// waves orders the names below an object so that none is replaced before it has been copied or moved itself: where one of the two trees lies in the other,
+// the name at which an object arrives may be that of one that is still to go. It then has another length, the same for all, so that the lengths tell
+// who goes first. What stands in one wave may be done at once.
+func waves(t Tree, source, target naming.ObjectName, names []naming.ObjectName) [][]naming.ObjectName {
+	from, to := below(string(source), t.Delimiter), below(string(target), t.Delimiter)
+	if !t.same || !strings.HasPrefix(from, to) && !strings.HasPrefix(to, from) {
+		return [][]naming.ObjectName{names}
+	}
+	byLength := map[int][]naming.ObjectName{}
+	for _, name := range names {
+		byLength[len(name)] = append(byLength[len(name)], name)
+	}
+	var all [][]naming.ObjectName
+	for _, n := range slices.Sorted(maps.Keys(byLength)) {
+		all = append(all, byLength[n])
+	}
+	if len(to) > len(from) {
+		slices.Reverse(all)
+	}
+	return all
+}
+
+// treeParallel is how many objects of a tree are worked on at once: those that wait for their commits share its syncs.
+const treeParallel = 16
+
+// atOnce calls fn for all items, several at a time. After an error it begins no more, but lets what has begun come to its end, so that
+// nothing is left of which it is not known whether it was done.
+func atOnce[T any](items []T, fn func(T) error) error {
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	var workers sync.WaitGroup
+	for range min(treeParallel, len(items)) {
+		workers.Go(func() {
+			for failed.Load() == nil {
+				i := next.Add(1) - 1
+				if i >= int64(len(items)) {
+					return
+				}
+				if err := fn(items[i]); err != nil {
+					failed.CompareAndSwap(nil, &err)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // takeBack removes or moves back what a failed request made, and adds to its error what was done.
@@ -201,22 +287,33 @@ func partly(cause error, what string) error {
 }
 
 // moveBack returns what a failed move of a tree has moved already, and counts what it could not.
-func (b *Backend) moveBack(ctx context.Context, c Caller, r CopyRequest, t Tree, made []*object.Version) (left int) {
+func (b *Backend) moveBack(ctx context.Context, c Caller, r CopyRequest, t Tree, made []*object.Version) int {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
-	for _, v := range made {
-		rest := strings.TrimPrefix(string(v.Name), below(string(r.Name), t.Delimiter))
+	var left atomic.Int64
+	each := func(name naming.ObjectName) error {
 		back := CopyRequest{
-			Source:    Target{Container: r.Container, Name: v.Name},
-			Container: r.Source.Container, Name: naming.ObjectName(below(string(r.Source.Name), t.Delimiter) + rest),
+			Source:    Target{Container: r.Container, Name: name},
+			Container: r.Source.Container, Name: r.Source.Name,
 			Change: func(*object.Version, *Attributes) error { return nil },
 		}
-		if _, err := b.Move(ctx, c, back); err != nil {
-			left++
-			b.opts.Log.WarnContext(ctx, "an object stays where a failed request moved it", "request", c.RequestID, "object", string(v.Name), "error", err)
+		if rest, ok := strings.CutPrefix(string(name), below(string(r.Name), t.Delimiter)); ok {
+			back.Name = naming.ObjectName(below(string(r.Source.Name), t.Delimiter) + rest)
 		}
+		if _, err := b.Move(ctx, c, back); err != nil {
+			left.Add(1)
+			b.opts.Log.WarnContext(ctx, "an object stays where a failed request moved it", "request", c.RequestID, "object", string(name), "error", err)
+		}
+		return nil
 	}
-	return left
+	names := make([]naming.ObjectName, len(made))
+	for i, v := range made {
+		names[i] = v.Name
+	}
+	for _, wave := range waves(t, r.Name, r.Source.Name, names) {
+		_ = atOnce(wave, each) // it never fails
+	}
+	return int(left.Load())
 }
 
 // below is what names below an object begin with.
@@ -304,16 +401,31 @@ func (b *Backend) DeleteTree(ctx context.Context, c Caller, r Ref, name naming.O
 			return fail(op, err)
 		}
 	}
-	there := object.Precondition{IfMatch: []string{"*"}}
-	for i, each := range names {
-		request := DeleteRequest{Target: Target{Container: r, Name: each}, If: there}
+	var done atomic.Int64
+	remove := func(each naming.ObjectName) error {
+		request := DeleteRequest{Target: Target{Container: r, Name: each}, If: object.Precondition{IfMatch: []string{"*"}}}
 		if each == name && !cond.IsZero() {
 			request.If = cond
 		}
 		_, err := b.Delete(ctx, c, request)
-		if err != nil && (each == name || !errs.Is(err, errs.NotFound)) { // what is below may go meanwhile
-			return partly(fail(op, err), fmt.Sprintf("%d of %d objects were deleted: the same request again goes on", i, len(names)))
+		if errs.Is(err, errs.NotFound) && each != name { // what is below may go meanwhile
+			err = nil
 		}
+		if err == nil {
+			done.Add(1)
+		}
+		return err
+	}
+	lower := names
+	if name != "" {
+		lower = names[:len(names)-1]
+	}
+	err = atOnce(lower, remove)
+	if err == nil && name != "" {
+		err = remove(name)
+	}
+	if err != nil {
+		return partly(fail(op, err), fmt.Sprintf("%d of %d objects were deleted: the same request again goes on", done.Load(), len(names)))
 	}
 	return nil
 }

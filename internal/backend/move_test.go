@@ -9,6 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"pithos/internal/backend"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
@@ -68,6 +71,37 @@ func TestATreeIsCopiedMovedAndDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.wantNames("emptied")
+}
+
+// TestATreeInItself is copied and moved as if all of it went at one moment: nothing takes the name of what is still to go, and nothing goes twice.
+func TestATreeInItself(t *testing.T) {
+	for name, c := range map[string]struct {
+		from, to string
+		move     bool
+		want     map[string]string
+	}{
+		"copied down": {"a", "a/b", false, map[string]string{"a": "a", "a/b": "a", "a/x": "a/x", "a/b/b": "a/b", "a/b/b/b": "a/b/b", "a/b/b/x": "a/b/x", "a/b/b/b/x": "a/b/b/x", "a/b/x": "a/x"}},
+		"moved down":  {"a", "a/b", true, map[string]string{"a/b": "a", "a/b/x": "a/x", "a/b/b": "a/b", "a/b/b/x": "a/b/x", "a/b/b/b": "a/b/b", "a/b/b/b/x": "a/b/b/x"}},
+		"copied up":   {"a/b", "a", false, map[string]string{"a": "a/b", "a/b": "a/b/b", "a/x": "a/b/x", "a/b/b": "a/b/b", "a/b/x": "a/b/b/x", "a/b/b/x": "a/b/b/x"}},
+		"moved up":    {"a/b", "a", true, map[string]string{"a": "a/b", "a/b": "a/b/b", "a/x": "a/b/x", "a/b/x": "a/b/b/x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for _, name := range []string{"a", "a/x", "a/b", "a/b/x", "a/b/b", "a/b/b/x"} {
+				w.put(name, []byte(name))
+			}
+			if _, err := w.CopyTree(t.Context(), w.alice, copyOf(c.from, c.to), backend.Tree{Delimiter: "/", Move: c.move}); err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{}
+			for _, name := range w.names() {
+				got[name] = string(w.read(target(name)))
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
 }
 
 func TestATreeThatDoesNotFitStaysWhereItIs(t *testing.T) {
@@ -154,6 +188,34 @@ func TestHistoryIsPurgedByTime(t *testing.T) {
 	}
 	if _, err := w.Purge(t.Context(), w.bob, ref("photos"), "", w.clock.Now(), false); !errs.Is(err, errs.Denied) {
 		t.Errorf("by bob: %v", err)
+	}
+}
+
+func TestChangesAreDescribed(t *testing.T) {
+	w := newWorld(t)
+	w.policy(bucket.VersioningEnabled)
+	w.put("a", []byte("1"))
+	w.clock.Advance(time.Second)
+	a := w.put("a", []byte("22"))
+	w.clock.Advance(time.Second)
+	b := w.put("b", []byte("333"))
+	w.clock.Advance(time.Second)
+	w.put("c", []byte("1"))
+	w.delete(target("c"))
+	list, _, _, err := w.Changes(t.Context(), w.alice, ref("photos"), backend.Point{}, 10, 0)
+	if err != nil || len(list) != 5 {
+		t.Fatal(list, err)
+	}
+	list = append(list, meta.Changed{Name: "gone", ID: 1})
+	told, err := w.Describe(t.Context(), w.alice, ref("photos"), list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]*object.Summary{nil, &a.Summary, &b.Summary, nil, nil, nil}, told, cmpopts.IgnoreFields(object.Summary{}, "Latest")); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := w.Describe(t.Context(), w.bob, ref("photos"), list); !errs.Is(err, errs.Denied) {
+		t.Errorf("to bob: %v", err)
 	}
 }
 
