@@ -30,8 +30,11 @@ type Client struct {
 
 // Options are the settings of a client; zero fields take the defaults named.
 type Options struct {
-	HTTP *http.Client // one with no overall time limit: transfers may be long
+	HTTP *http.Client // one with no overall time limit, since transfers may be long, that keeps 32 connections to the service
 }
+
+// connectionsMax is how many connections to the service are kept for the next request.
+const connectionsMax = 32
 
 // Error is an answer of the service that is no success. Message is the service's sentence.
 type Error struct {
@@ -106,6 +109,11 @@ func WithToken(service, account, token string, o Options) *Client {
 func newClient(service string, o Options) *Client {
 	if o.HTTP == nil {
 		o.HTTP = &http.Client{}
+		if usual, ok := http.DefaultTransport.(*http.Transport); ok {
+			t := usual.Clone()
+			t.MaxIdleConnsPerHost = connectionsMax // the usual 2 would be closed and made anew between blocks
+			o.HTTP.Transport = t
+		}
 	}
 	return &Client{http: o.HTTP, base: strings.TrimSuffix(service, "/") + "/v1"}
 }

@@ -138,6 +138,19 @@ func TestOnlyMissingBlocksAreSent(t *testing.T) {
 	if r := w.put("copy", changed, client.PutOptions{}); r.Sent != 0 {
 		t.Errorf("a file that is there already: %+v", r)
 	}
+	posts := w.posts.Load()
+	if r := w.put("small", []byte("a few bytes"), client.PutOptions{Whole: 11, IfHash: "*"}); r.Sent != 1 || r.Moved != 11 || r.Version == 0 || r.UUID == "" || w.posts.Load() != posts {
+		t.Errorf("a small file in one request: %+v", r)
+	}
+	if _, err := w.box.Put(t.Context(), "small", strings.NewReader("other bytes"), 11, client.PutOptions{Whole: 11, IfHash: "*"}); !client.IsChanged(err) {
+		t.Errorf("a small file where there is one: %v", err)
+	}
+	if _, err := w.box.Put(t.Context(), "small", strings.NewReader("other bytes"), 11, client.PutOptions{Whole: 11, Blocks: []string{r.Hash}}); !errors.Is(err, client.ErrLocalChange) {
+		t.Errorf("a small file that changed after it was hashed: %v", err)
+	}
+	if w.read(w.box, "small", 0) != "a few bytes" {
+		t.Error("a refused request changed the file")
+	}
 	if _, err := w.box.Put(t.Context(), "copy", bytes.NewReader(data), int64(len(data)), client.PutOptions{IfHash: r.Hash}); !client.IsChanged(err) {
 		t.Errorf("somebody else was first: %v", err)
 	}
@@ -275,7 +288,7 @@ func TestSharingPublishingAndChanges(t *testing.T) {
 		t.Fatal(link, err)
 	}
 	w.ok(w.box.Unpublish(ctx, "shared/from bob"))
-	changes, err := w.box.Changes(ctx, "", 0)
+	changes, err := w.box.Changes(ctx, "", client.ChangesOptions{})
 	if err != nil || len(changes.Changes) != 2 || changes.Changes[1].Name != "shared/from bob" {
 		t.Error(changes, err)
 	}

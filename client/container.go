@@ -360,6 +360,20 @@ type Change struct {
 	Name    string `json:"name"`
 	Version uint64 `json:"version"`
 	Deleted bool   `json:"deleted"`
+	// The rest, as in Entry, is for those who ask for Details, and then of the last change of each name alone. It is left out (Hash is "") when the object is gone by
+	// now, or its root hash would have to be worked out first.
+	Bytes       int64  `json:"bytes"`
+	ContentType string `json:"content_type"`
+	Hash        string `json:"x_object_hash"`
+	UUID        string `json:"x_object_uuid"`
+	ModifiedBy  string `json:"x_object_modified_by"`
+	Modified    string `json:"last_modified"`
+}
+
+// ChangesOptions say how changes are told.
+type ChangesOptions struct {
+	Wait    time.Duration // for something to come: whole seconds, 60 at most
+	Details bool          // what a listing tells of the objects too
 }
 
 // Changes is what came after a point, and where to go on.
@@ -369,10 +383,13 @@ type Changes struct {
 	More    bool     `json:"more"`
 }
 
-// Changes asks what came after a point, "" for the beginning, and waits up to wait (60 s at most) for something to come. A change may be told
-// twice and is never left out.
-func (k *Container) Changes(ctx context.Context, point string, wait time.Duration) (*Changes, error) {
-	q := url.Values{"changes": {point}, "wait": {strconv.Itoa(int(wait / time.Second))}}
+// Changes asks what came after a point, "" for the beginning (see also Now). A change may be told twice and is never left out. Only the owner of the
+// container may ask.
+func (k *Container) Changes(ctx context.Context, point string, o ChangesOptions) (*Changes, error) {
+	q := url.Values{"changes": {point}, "wait": {strconv.Itoa(int(o.Wait / time.Second))}}
+	if o.Details {
+		q.Set("details", "")
+	}
 	var c Changes
 	if err := k.c.getJSON(ctx, k.path("")+"?"+q.Encode(), &c); err != nil {
 		return nil, err

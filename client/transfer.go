@@ -41,6 +41,8 @@ type PutOptions struct {
 	Meta   map[string]string
 	// Blocks are the names of the blocks of src, if they are known: then src is not read to find them. What is sent is compared with them.
 	Blocks []string
+	// Whole is up to how many bytes a file goes in one request, without the question which blocks are missing: of small files that costs more than it saves. 0: none.
+	Whole int64
 }
 
 // Report tells what a transfer did.
@@ -77,8 +79,9 @@ func (h *hashmap) root() (string, error) {
 // ErrLocalChange says that a file changed while it was read.
 var ErrLocalChange = errors.New("the file changed while it was being sent")
 
-// Put uploads size bytes of src as an object: it asks by the hashes which blocks the service lacks and sends only those. The object appears whole or not at
-// all. Broken off and repeated, it sends what is still missing.
+// Put uploads size bytes of src as an object: it asks by the hashes which blocks the service lacks and sends only those. The object appears whole or not at all. Broken off and repeated, it sends what is still missing.
+//
+// Errors: ErrLocalChange when src changed while it was read; those of IsChanged, IsDenied and IsFull.
 func (k *Container) Put(ctx context.Context, name string, src io.ReaderAt, size int64, o PutOptions) (Report, error) {
 	bs, err := k.BlockSize(ctx)
 	if err != nil {
@@ -96,6 +99,9 @@ func (k *Container) Put(ctx context.Context, name string, src io.ReaderAt, size 
 	u.report = Report{Bytes: size, Blocks: len(h.Hashes)}
 	if u.report.Hash, err = h.root(); err != nil {
 		return Report{}, err
+	}
+	if 0 < size && size <= o.Whole {
+		return u.report, u.whole(ctx)
 	}
 	for range roundsMax {
 		missing, err := u.commit(ctx)
@@ -175,10 +181,14 @@ func (u *upload) whole(ctx context.Context) error {
 	u.describe(req)
 	req.Header.Set("ETag", u.report.Hash)
 	res, err := u.k.c.send(req)
+	if statusOf(err) == http.StatusUnprocessableEntity { // what came is not what was hashed
+		return ErrLocalChange
+	}
 	if err != nil {
 		return err
 	}
 	drop(res)
+	u.made(res.Header)
 	u.report.Moved, u.report.Sent = u.h.Bytes, u.report.Blocks
 	if u.o.Progress != nil {
 		u.o.Progress(u.h.Bytes, u.h.Bytes, u.report.Moved)
@@ -211,9 +221,14 @@ func (u *upload) commit(ctx context.Context) (missing []string, err error) {
 	case res.StatusCode >= http.StatusBadRequest:
 		return nil, faultOf(res)
 	}
-	u.report.Version, _ = strconv.ParseUint(res.Header.Get("X-Object-Version"), 10, 64) // absent is 0
-	u.report.UUID = res.Header.Get("X-Object-Uuid")
+	u.made(res.Header)
 	return nil, nil
+}
+
+// made notes what the service tells of the object that it made.
+func (u *upload) made(h http.Header) {
+	u.report.Version, _ = strconv.ParseUint(h.Get("X-Object-Version"), 10, 64) // absent is 0
+	u.report.UUID = h.Get("X-Object-Uuid")
 }
 
 // describe sets what a request says of the object that it makes, and its conditions.

@@ -3,7 +3,6 @@ package filesync
 import (
 	"context"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,7 +14,6 @@ import (
 const (
 	statsMax  = 1000 // changed objects that are looked at one by one; beyond, listing is cheaper
 	statsOnce = 8    // at once
-	knownMax  = 4096 // deletions remembered, since a change may be told twice
 )
 
 // mirror keeps the container's objects in the state, as far as the point.
@@ -25,9 +23,6 @@ type mirror struct {
 	noFeed  bool      // the user may not follow the container
 	listed  time.Time // when it was last listed
 	offset  [2]int64  // by how much the service counts more objects and bytes than it lists
-
-	mu      sync.Mutex
-	deleted map[string]uint64 // versions of deletions that are known
 }
 
 // refresh brings the mirror up to date. full lists all objects, whatever the list of changes says.
@@ -43,14 +38,24 @@ func (m *mirror) refresh(ctx context.Context, now time.Time, full bool) error {
 		if err != nil {
 			return err
 		}
-		names := m.unknown(feed)
+		var names []string // that the feed does not tell enough of
+		news := m.unknown(feed)
+		for _, c := range news {
+			if !c.Deleted && c.Object == nil {
+				names = append(names, c.Name)
+			}
+		}
 		if len(names) > statsMax {
 			return m.relist(ctx, now)
 		}
 		if err := m.lookAt(ctx, names); err != nil {
 			return err
 		}
-		m.remember(feed)
+		for _, c := range news {
+			if c.Deleted || c.Object != nil {
+				m.state.setMirror(c.Name, c.Object)
+			}
+		}
 		m.state.setPoint(feed.Next)
 		if !feed.More {
 			break
@@ -59,38 +64,23 @@ func (m *mirror) refresh(ctx context.Context, now time.Time, full bool) error {
 	return m.check(ctx, now)
 }
 
-// unknown are the names of a feed that tell something new.
-func (m *mirror) unknown(feed *Feed) []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// unknown are the last changes of those names of a feed of which it tells something new.
+func (m *mirror) unknown(feed *Feed) []Changed {
 	newest := map[string]Changed{}
 	for _, c := range feed.Changes {
 		if c.Version >= newest[c.Name].Version {
 			newest[c.Name] = c
 		}
 	}
-	var names []string
+	var news []Changed
 	for name, c := range newest {
 		o := m.state.object(name)
-		if c.Deleted && o == nil && m.deleted[name] >= c.Version || o != nil && o.Version >= c.Version {
+		if c.Deleted && o == nil || o != nil && o.Version >= c.Version {
 			continue
 		}
-		names = append(names, name)
+		news = append(news, c)
 	}
-	return names
-}
-
-func (m *mirror) remember(feed *Feed) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.deleted) > knownMax {
-		clear(m.deleted)
-	}
-	for _, c := range feed.Changes {
-		if c.Deleted {
-			m.deleted[c.Name] = max(m.deleted[c.Name], c.Version)
-		}
-	}
+	return news
 }
 
 // lookAt asks for objects one by one.

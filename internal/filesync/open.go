@@ -40,7 +40,7 @@ type Options struct {
 	Fresh  bool // forget the state: merge both sides, delete nothing
 	DryRun bool // change nothing on either side, and keep no state
 
-	Parallel  int           // files on the way at once: 4
+	Parallel  int           // files on the way at once: 8
 	ScanEvery time.Duration // between scans of the folder that no event asked for: 10 minutes
 	ListEvery time.Duration // between listings of the container: 1 hour
 	Events    func(Event)   // is told what is done; called by one goroutine at a time
@@ -49,7 +49,7 @@ type Options struct {
 }
 
 const (
-	parallelDefault  = 4
+	parallelDefault  = 8
 	scanEveryDefault = 10 * time.Minute
 	listEveryDefault = time.Hour
 )
@@ -148,7 +148,7 @@ func Open(ctx context.Context, o Options) (_ *Sync, err error) {
 	if err := s.openDir(); err != nil {
 		return nil, err
 	}
-	s.mirror = &mirror{state: s.state, service: o.Service, deleted: map[string]uint64{}}
+	s.mirror = &mirror{state: s.state, service: o.Service}
 	if err := s.identify(ctx); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type Changed struct {
 	Name    string // with the prefix cut off
 	Version uint64
 	Deleted bool
+	Object  *Object // what it was made, if the service told
 }
 
 // Feed is what came after a point.
@@ -81,7 +82,8 @@ type Service interface {
 	Stat(ctx context.Context, name string) (*Object, error)
 	// Now is a point in the list of changes: what happens from now on comes after it. Denied: there is no list for this user.
 	Now(ctx context.Context) (string, error)
-	// Changes tells what came after a point, and waits up to wait for something to come. Invalid: the point is not known.
+	// Changes tells what came after a point, and waits up to wait for something to come; without waiting it tells of the last change of each name what was made,
+	// where that is cheap. Invalid: the point is not known.
 	Changes(ctx context.Context, point string, wait time.Duration) (*Feed, error)
 	// Put makes an object out of blocks, sending those that the service lacks.
 	Put(ctx context.Context, name string, s Source, c Condition, p Progress) (made *Object, sent int64, err error)

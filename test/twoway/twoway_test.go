@@ -346,7 +346,7 @@ func tokensOnServer(t *testing.T, s *service.Service, found map[string]bool) (ve
 	}
 	box := c.Container(container)
 	for point, more := "", true; more; {
-		list, err := box.Changes(t.Context(), point, 0)
+		list, err := box.Changes(t.Context(), point, client.ChangesOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"pithos/internal/backend"
+	"pithos/internal/block"
 	"pithos/internal/naming"
 	"pithos/internal/object"
+	"pithos/internal/store/meta"
 )
 
 // changesAnswer is the answer to GET of a container with "changes": an addition of this service's to Pithos+, for clients that follow a container.
@@ -25,10 +27,22 @@ type change struct {
 	Name    string `json:"name"`
 	Version uint64 `json:"version"`
 	Deleted bool   `json:"deleted,omitempty"`
+	*detail
+}
+
+// detail is what a listing tells of the object, under the same names.
+type detail struct {
+	Bytes       int64  `json:"bytes"`
+	ContentType string `json:"content_type"`
+	Hash        string `json:"x_object_hash"`
+	UUID        string `json:"x_object_uuid"`
+	Author      string `json:"x_object_modified_by"`
+	Modified    string `json:"last_modified"`
 }
 
 // getChanges tells what came after the point "changes" (empty: the beginning), as JSON, and the point to go on from. "wait" is how many seconds to
-// wait for something to come, 60 at most. A change may be told twice, and is never left out.
+// wait for something to come, 60 at most. A change may be told twice, and is never left out. With "details" the last change of each name tells what a listing
+// does, unless the object is gone or its root hash would have to be worked out first.
 func getChanges(ctx context.Context, c *call) (*reply, error) {
 	if c.query.Get("changes") == pointNow {
 		return getPointNow(ctx, c)
@@ -46,6 +60,30 @@ func getChanges(ctx context.Context, c *call) (*reply, error) {
 	for i, e := range list {
 		answer.Changes[i] = change{Name: string(e.Name), Version: uint64(e.ID), Deleted: e.Kind == object.DeleteMarker}
 	}
+	if c.given("details") {
+		if err := c.addDetails(ctx, list, answer.Changes); err != nil {
+			return nil, err
+		}
+	}
+	return c.sendChanges(answer)
+}
+
+func (c *call) addDetails(ctx context.Context, list []meta.Changed, changes []change) error {
+	told, err := c.door.b.Describe(ctx, c.caller, c.ref(), list)
+	if err != nil {
+		return err
+	}
+	for i, s := range told {
+		if s != nil && s.RootHash != (block.ID{}) {
+			changes[i].detail = &detail{
+				Bytes: s.Size, ContentType: typeOf(s.ContentType), Hash: s.RootHash.String(), UUID: uuid(s.UUID), Author: string(s.Author), Modified: iso(s.Modified()),
+			}
+		}
+	}
+	return nil
+}
+
+func (c *call) sendChanges(answer changesAnswer) (*reply, error) {
 	raw, err := json.Marshal(answer)
 	if err != nil {
 		return nil, err
@@ -62,12 +100,7 @@ func getPointNow(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := json.Marshal(changesAnswer{Changes: []change{}, Next: formatPoint(p)})
-	if err != nil {
-		return nil, err
-	}
-	c.set("Content-Type", jsonFormat.contentType())
-	return &reply{status: http.StatusOK, body: raw}, nil
+	return c.sendChanges(changesAnswer{Changes: []change{}, Next: formatPoint(p)})
 }
 
 // formatPoint writes a point as clients keep it.

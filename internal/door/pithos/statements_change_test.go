@@ -2,12 +2,15 @@ package pithos
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func transferStatements() []statement {
@@ -174,6 +177,36 @@ func transferStatements() []statement {
 			}
 			w.as("bob", "GET", "c?changes=now", "").want(403)
 			w.as("bob", "GET", "c?changes", "").want(403)
+		}},
+		{"addition", "changes tells with details what a listing does of the last change of each name", func(w *world) {
+			w.put("c/x", "1")
+			w.put("c/x", "23", "Content-Type", "text/plain")
+			w.put("c/gone", "1")
+			w.do("DELETE", "c/gone", "").want(204)
+			w.do("GET", "c?changes", "").want(200).lacks("x_object_hash")
+			listed := w.do("GET", "c?format=json", "").want(200).list()
+			var told struct {
+				Changes []map[string]any
+			}
+			if err := json.Unmarshal([]byte(w.do("GET", "c?changes&details", "").want(200).body), &told); err != nil {
+				w.Fatal(err)
+			}
+			if len(told.Changes) != 4 || len(listed) != 1 {
+				w.Fatal(told, listed)
+			}
+			for i, e := range told.Changes {
+				_, has := e["x_object_hash"]
+				if want := i == 1; has != want {
+					w.Errorf("change %d has details: %v", i, e)
+				}
+			}
+			want := map[string]any{"name": "x", "version": listed[0]["x_object_version"]}
+			for _, key := range []string{"bytes", "content_type", "x_object_hash", "x_object_uuid", "x_object_modified_by", "last_modified"} {
+				want[key] = listed[0][key]
+			}
+			if diff := cmp.Diff(want, told.Changes[1]); diff != "" {
+				w.Error(diff)
+			}
 		}},
 		{"addition", "a tree is moved to where nothing is, if the client demands it", func(w *world) {
 			w.put("c/a", "1")
