@@ -129,6 +129,7 @@ const (
 	KeyRequired    Reason = "key-required"     // the content is encrypted with the client's own key, which the request lacks
 	KeyMismatch    Reason = "key-mismatch"     // the client's key is not the one with which the content was encrypted
 	KeyUnwanted    Reason = "key-unwanted"     // the client brings a key for content that is not encrypted with one
+	Older          Reason = "older"            // the thing has a change that is newer
 	KeyLost        Reason = "key-lost"         // the key that opens the content is gone from the key ring or the key service
 )
 

@@ -66,11 +66,23 @@ type Summary struct {
 	UUID         [16]byte      // stable over the object's life
 	Author       naming.UserID // who made the version
 	Share        Share         // of the path; may be amended without making a new version
+	Stamp        VersionID     // of a change that was first made in a container elsewhere: when; 0: it was made here, at the time of ID
 	Note         string        // what listings show of a manifest or link besides, as its writer encoded it; "" for data
 }
 
 // Modified is the version's modification time.
 func (s *Summary) Modified() time.Time { return s.ID.Time() }
+
+// Stamped is the id that orders the version among the changes of synchronised containers: Stamp, or its own.
+func (s *Summary) Stamped() VersionID {
+	if s.Stamp != 0 {
+		return s.Stamp
+	}
+	return s.ID
+}
+
+// Made is when the change was first made, here or in a container elsewhere.
+func (s *Summary) Made() time.Time { return s.Stamped().Time() }
 
 // Visible reports whether the version, being the newest, makes the name show in listings.
 func (s *Summary) Visible() bool { return s.Kind != DeleteMarker }

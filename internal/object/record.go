@@ -22,7 +22,7 @@ import (
 //
 // The name of a version is not in its record: it is the key under which the record is kept. Latest is never stored.
 //
-// Fields 1 to 16 are the summary, the rest is the detail. A version is stored as one record (AppendVersion), or as
+// Fields 1 to 16 and behind them 41 are the summary, the rest is the detail. A version is stored as one record (AppendVersion), or as
 // two, a summary and a detail, that ParseVersion puts together again.
 const recordFormat = 1
 
@@ -70,6 +70,7 @@ const (
 	fieldLegalHold       = 38
 	fieldDocumentDepth   = 39
 	fieldDocumentRefs    = 40 // as fieldRefs
+	fieldStamp           = 41 // of the summary
 	fieldPartNumber      = 1
 	fieldPartModified    = 2
 	fieldPartSize        = fieldSize     // parts share the numbers of what
@@ -110,7 +111,8 @@ func AppendSummary(dst []byte, s *Summary) []byte {
 	if s.UUID != [16]byte{} {
 		dst = appendBytes(dst, fieldUUID, s.UUID[:])
 	}
-	return appendString(appendString(appendShare(dst, s.Share), fieldNote, s.Note), fieldAuthor, s.Author)
+	dst = appendString(appendString(appendShare(dst, s.Share), fieldNote, s.Note), fieldAuthor, s.Author)
+	return appendVarint(dst, fieldStamp, uint64(s.Stamp))
 }
 
 func appendDetail(dst []byte, v *Version) []byte {
@@ -385,7 +387,7 @@ func (d *Decoder) Summary(raw []byte, s *Summary) error {
 		case fieldStorageClass:
 			s.StorageClass = again(&d.storageClass, f.bytes)
 		default:
-			if f.number > summaryMax {
+			if f.number > summaryMax && f.number != fieldStamp {
 				return errEnough
 			}
 			return s.field(f)
@@ -489,12 +491,14 @@ func (s *Summary) field(f field) (err error) {
 		s.Note = string(f.bytes)
 	case fieldAuthor:
 		s.Author = naming.UserID(f.bytes)
+	case fieldStamp:
+		s.Stamp = VersionID(f.varint)
 	}
 	return err
 }
 
 func (v *Version) field(f field) (err error) {
-	if f.number <= summaryMax {
+	if f.number <= summaryMax || f.number == fieldStamp {
 		return v.Summary.field(f)
 	}
 	if known, err := v.Content.field(f); known || err != nil {

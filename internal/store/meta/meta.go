@@ -131,7 +131,8 @@ type Change struct {
 	If object.Precondition
 
 	// Version is the version to put. Its ID is chosen by Plan, its Name set to Name, its UUID kept from a visible
-	// predecessor unless Moved. If it is Null, an earlier null version of the name is dropped with it.
+	// predecessor unless Moved. With a Stamp it is a change from a container elsewhere: it is refused with Conflict/Version, reason Older, unless
+	// its stamp is greater than that of the newest version, and its ID is not less than its stamp, so that whatever is put here afterwards is newer. If it is Null, an earlier null version of the name is dropped with it.
 	Version *object.Version
 
 	// Moved says that Version brings the UUID of an object that came from elsewhere.

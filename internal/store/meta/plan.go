@@ -67,6 +67,9 @@ func planPut(c Change, s State) (Steps, error) {
 	if c.Retain != nil && v.Retention.Mode == object.NoRetention {
 		v.Retention = c.Retain(v.ID.Time())
 	}
+	if err := stamp(&v, c, s); err != nil {
+		return Steps{}, err
+	}
 	steps := Steps{Add: &v, Newest: &v}
 	if v.Null && s.Null != nil {
 		if err := droppable(c, s.Null); err != nil {
@@ -76,6 +79,20 @@ func planPut(c Change, s State) (Steps, error) {
 	}
 	steps.Delta = delta(steps, s.Newest)
 	return steps, nil
+}
+
+// stamp orders a change that was first made in a container elsewhere.
+func stamp(v *object.Version, c Change, s State) error {
+	if v.Stamp == 0 || c.As != 0 {
+		return nil
+	}
+	if s.Newest != nil && s.Newest.Stamped() >= v.Stamp {
+		return errs.E("meta.Plan", errs.Conflict, errs.Version, string(c.Name)).Because(errs.Older, "the name has a change that is as new")
+	}
+	if v.ID <= v.Stamp {
+		v.ID, v.Stamp = v.Stamp, 0
+	}
+	return nil
 }
 
 // shareAfter is the share of a path on which a version was put: it hangs on the path from version to version, and ends with a delete marker.

@@ -76,6 +76,39 @@ var committing = []sentence{
 			e.Error("the UUID came back after the name was deleted")
 		}
 	}},
+	{"Commit/a change from elsewhere is refused unless its stamp is the newest, and what is put afterwards is newer", func(e *env) {
+		stamped := func(by time.Duration, v *object.Version) meta.Change {
+			c := e.change("a", null(v))
+			v.Stamp = object.IDAt(c.Now.Add(by))
+			return c
+		}
+		first := e.commit(stamped(-time.Hour, e.data(1))).Version
+		if first.Stamped() >= first.ID || first.Stamp == 0 {
+			e.Errorf("an old change has id %d and stamp %d", first.ID, first.Stamp)
+		}
+		e.wantSame("kept", e.get("a", meta.Which{}), first, sameExceptLatest)
+		for what, by := range map[string]time.Duration{"an older change": -2 * time.Hour, "the same change": 0} {
+			c := stamped(by, e.data(2))
+			if by == 0 {
+				c.Version.Stamp = first.Stamp
+			}
+			_, err := e.s.Commit(e.Context(), c)
+			if !errs.IsThing(err, errs.Conflict, errs.Version) || errs.ReasonOf(err) != errs.Older {
+				e.Errorf("%s: %v", what, err)
+			}
+		}
+		e.commit(stamped(-time.Minute, marker()))
+		if _, err := e.s.Commit(e.Context(), stamped(-2*time.Minute, e.data(3))); !errs.Is(err, errs.Conflict) {
+			e.Errorf("older than the deletion: %v", err)
+		}
+		ahead := e.commit(stamped(time.Minute, e.data(4))).Version
+		if ahead.Stamp != 0 || ahead.ID != ahead.Stamped() {
+			e.Errorf("a change from a clock that is ahead has id %d and stamp %d", ahead.ID, ahead.Stamp)
+		}
+		if here := e.put("a", null(e.data(5))); here.ID <= ahead.ID || here.Stamp != 0 {
+			e.Errorf("a change made here has id %d after %d, stamp %d", here.ID, ahead.ID, here.Stamp)
+		}
+	}},
 	{"Commit/a version that was moved brings its UUID", func(e *env) {
 		first := e.put("a", e.data(1))
 		c := e.change("a", e.data(1))
