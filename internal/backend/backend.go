@@ -170,6 +170,7 @@ type Attributes struct {
 	Share        *ShareChange // what the path shares from then on; nil: as before
 	Note         string
 	Encryption   Encryption
+	Stamp        object.VersionID // when the object was made in the container elsewhere from which this one is fed; 0: it is made here
 }
 
 // Encryption says how a new object is to be encrypted. The zero value leaves it to the container's default.
@@ -253,8 +254,11 @@ type CopyRequest struct {
 type DeleteRequest struct {
 	Target
 	If     object.Precondition
-	Bypass bool   // governance retention, if the caller may
-	Note   string // of the delete marker, if one is made
+	Bypass bool // governance retention, if the caller may
+	// Stamp is when the object was deleted in the container elsewhere from which this one is fed; 0: it is deleted here. It needs a container that
+	// takes part in container sync and keeps no versions.
+	Stamp object.VersionID
+	Note  string // of the delete marker, if one is made
 }
 
 // Deleted is what a delete did.

@@ -186,6 +186,9 @@ func (b *Backend) empty(ctx context.Context, container bucket.Container) error {
 	}
 	empty, err := m.Empty(ctx, container.ID, true)
 	if err == nil && !empty {
+		empty, err = b.dropTraces(ctx, container)
+	}
+	if err == nil && !empty {
 		err = errs.E("", errs.NotEmpty, errs.Container, string(container.Name))
 	}
 	if err == nil {

@@ -55,6 +55,9 @@ func (r *ListRequest) page(ctx context.Context, cur meta.Cursor) (Page, error) {
 		if e == nil || !strings.HasPrefix(string(e.Name), r.Prefix) {
 			return page, nil
 		}
+		if Trace(e) {
+			continue
+		}
 		if len(page.Entries)+len(page.Prefixes) == r.Limit {
 			page.Truncated = true
 			return page, nil

@@ -11,6 +11,7 @@ import (
 const (
 	noteSum    = "sum"    // of a static manifest: the MD5 of its document
 	noteOf     = "of"     // the version that this one is a later state of
+	noteGone   = "gone"   // of a delete marker: it is the trace of a deletion where no versions are kept
 	noteHidden = "hidden" // of a delete marker: it only keeps an older version from being the newest
 )
 

@@ -17,7 +17,7 @@ import (
 // Put writes an object: admit, receive, prove, commit. Nothing is visible before the commit, and nothing at all after an error, except
 // that after Ambiguous the version may or may not stand.
 //
-// Errors: NotFound (Bucket, Container), Denied, Precondition, Quota, TooLarge/EntityTooLarge, Invalid (IncompleteBody, ExcessBody,
+// Errors: NotFound (Bucket, Container), Denied, Precondition, Conflict/Version for a Stamp that is not the newest, Quota, TooLarge/EntityTooLarge, Invalid (IncompleteBody, ExcessBody,
 // ACLsDisabled), what Prove returns, Canceled when the body breaks off, Full, Busy, Ambiguous.
 func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Version, error) {
 	const op = "backend.Put"
@@ -90,7 +90,7 @@ func (b *Backend) version(ctx context.Context, c Caller, container bucket.Contai
 	return &object.Version{
 		Summary: object.Summary{
 			Name: name, Kind: a.Kind, ContentType: a.ContentType, StorageClass: a.StorageClass, Owner: owner,
-			Null: nullVersions(container), UUID: newUUID(), Note: a.Note, Author: c.User,
+			Null: nullVersions(container), UUID: newUUID(), Note: a.Note, Author: c.User, Stamp: a.Stamp,
 		},
 		Headers: a.Headers, Meta: a.Meta, Tags: a.Tags, ACL: list,
 		Expires: a.Expires, Retention: a.Retention, LegalHold: a.LegalHold, Target: a.Target,

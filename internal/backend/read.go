@@ -46,6 +46,8 @@ func (b *Backend) mayRead(ctx context.Context, c Caller, a access.Action, contai
 	case expired(v, b.now()) && !c.OpenExpired && (t.Which.By != meta.ByID || container.Config.Versioning == bucket.VersioningOff):
 		// The worker that deletes it may come later.
 		return b.missing(ctx, c, a, container, t, errs.E("", errs.NotFound, errs.Object, string(t.Name)))
+	case Trace(&v.Summary):
+		return b.missing(ctx, c, a, container, t, errs.E("", errs.NotFound, errs.Object, string(t.Name)))
 	case v.Kind == object.DeleteMarker:
 		marker := errs.E("", errs.NotFound, errs.Object, string(t.Name))
 		if t.Which.By == meta.ByID || t.Which.By == meta.TheNull {

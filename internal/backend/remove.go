@@ -12,7 +12,7 @@ import (
 
 // Delete deletes an object or one version of it. Without a version the container's policy decides: a container that keeps no versions
 // forgets the object; one that keeps them gets a delete marker on top; one that has ceased to keep them gets a null delete marker in
-// place of the null version. That nothing was there is no error, unless a condition demanded it.
+// place of the null version. Where changes are sent to another container, a deletion leaves a trace that clients do not see. That nothing was there is no error, unless a condition demanded it.
 //
 // Errors: NotFound (Bucket, Container; Object or Version with a condition), Denied (reason Locked under retention or legal
 // hold), Precondition.
@@ -40,6 +40,10 @@ func (b *Backend) Delete(ctx context.Context, c Caller, r DeleteRequest) (Delete
 	}
 	if r.Which.By == meta.Newest && container.Config.Versioning != bucket.VersioningOff {
 		d, err := b.mark(ctx, c, container, ch, r.Note)
+		return d, fail(op, err)
+	}
+	if (r.Which.By == meta.Newest || r.Which.By == meta.TheNull) && traced(container) {
+		d, err := b.trace(ctx, c, container, ch, r.Stamp)
 		return d, fail(op, err)
 	}
 	d, err := b.remove(ctx, ch)
@@ -82,6 +86,9 @@ func (b *Backend) remove(ctx context.Context, ch meta.Change) (Deleted, error) {
 	}
 	var d Deleted
 	for _, v := range out.Dropped {
+		if Trace(&v.Summary) {
+			return Deleted{Nothing: true, Version: ch.Target.ID}, nil
+		}
 		d = Deleted{Marker: v.Kind == object.DeleteMarker, Version: v.ID, Null: v.Null, Removed: v}
 	}
 	return d, nil

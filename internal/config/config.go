@@ -131,6 +131,17 @@ type OpenStack struct {
 	ExternalURL string        // how clients reach the Pithos+ API; "": as they say
 	ContentURL  string        // how clients reach public links and views; "": as the rest
 	Rates       Rates
+	Sync        Sync
+}
+
+// Sync is Swift's container sync.
+type Sync struct {
+	Realms   string   // file; "": there are none
+	Cluster  string   // //REALM/CLUSTER that this service is; "": it does not say
+	Hosts    []string // that containers may be sent to by plain URL
+	Interval time.Duration
+	Rate     int64  // bytes per second
+	CA       string // file with the certificates to trust; "": the system's
 }
 
 // Keystone is an Identity service that runs elsewhere and whose tokens the OpenStack API takes.
@@ -374,12 +385,14 @@ func Default() *Config {
 		Proxies: Proxies{Protocol: Off},
 		Admin:   Admin{Listen: "127.0.0.1:9090"},
 
-		OpenStack: OpenStack{Listen: "127.0.0.1:8080", TLS: TLS{MinVersion: TLS12, ClientAuth: NoClientAuth}},
-		ACME:      ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", HTTPListen: Off},
-		Keystore:  Keystore{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_keys"}},
-		Buckets:   Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_buckets"}},
-		Meta:      Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_meta"}},
-		Blobs:     Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_blobs"}},
+		OpenStack: OpenStack{
+			Listen: "127.0.0.1:8080", TLS: TLS{MinVersion: TLS12, ClientAuth: NoClientAuth}, Sync: Sync{Interval: 15 * time.Second, Rate: 64 << 20},
+		},
+		ACME:     ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", HTTPListen: Off},
+		Keystore: Keystore{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_keys"}},
+		Buckets:  Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_buckets"}},
+		Meta:     Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_meta"}},
+		Blobs:    Store{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_blobs"}},
 		Keystone: Keystone{
 			UserDomain: "Default", Project: "service", ProjectDomain: "Default", Operators: []string{"admin", "swiftoperator"}, Reseller: "ResellerAdmin",
 			Cache: 5 * time.Minute,

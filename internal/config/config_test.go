@@ -70,6 +70,12 @@ func TestEverySettingCanBeSetFromEverySource(t *testing.T) {
 			continue // only together; see TestTLS
 		case "acme.ca":
 			value = write(t, "")
+		case "openstack.sync_realms", "openstack.sync_ca":
+			value = "/etc/pithos/file"
+		case "openstack.sync_cluster":
+			value = "//realm1/cluster1"
+		case "openstack.sync_hosts":
+			value = "10.0.0.7,swift.example.org:8080"
 		case "acme.email":
 			value = "operator@example.org"
 		case "openstack.disable_file":

@@ -98,7 +98,20 @@ func (c *Config) settings() []setting {
 		one("testing.sse_over_http", "`true` or `false`", "Take clients' encryption keys (SSE-C) over connections without TLS. Only for tests: anybody on the way can read them.", &c.Testing.SSEOverHTTP, parseBool, showBool),
 		one("log.level", "`debug`, `info`, `warn` or `error`", "Least important lines to log. Requests are logged at `info`.", &c.Log.Level, parseLevel, showLevel),
 		one("log.format", "`text` or `json`", "Form of the lines.", &c.Log.Format, parseWord(FormatText, FormatJSON), showText),
-	}, slices.Concat(c.tlsSettings(), c.keystoneSettings(), c.clusterSettings())...)
+	}, slices.Concat(c.tlsSettings(), c.syncSettings(), c.keystoneSettings(), c.clusterSettings())...)
+}
+
+// syncSettings are the rows of Swift's container sync.
+func (c *Config) syncSettings() []setting {
+	s := &c.OpenStack.Sync
+	return []setting{
+		one("openstack.sync_realms", "file", "Realms of container sync, as Swift's `container-sync-realms.conf` has them: their keys, and the end-points of their clusters. It is read again when it changes. docs/operations/container-sync.md.", &s.Realms, parseText("a file"), showText),
+		one("openstack.sync_cluster", "`//REALM/CLUSTER`", "Which of these clusters this service is, for `/info`.", &s.Cluster, parseCluster, showText),
+		many("openstack.sync_hosts", "hosts", "Hosts that containers may be synchronised to by plain URL, without a realm: `HOST` for any port, or `HOST:PORT`. With any, requests that show a container's key in place of a signature are taken too.", &s.Hosts, parseSyncHost),
+		one("openstack.sync_interval", "duration", "Time between two looks for changes to send in containers with `X-Container-Sync-To`.", &s.Interval, parseDuration(time.Second, 24*time.Hour), showDuration),
+		one("openstack.sync_rate", "size", "Bytes per second that container sync sends at most.", &s.Rate, parseSize(1<<10, 1<<40), showSize),
+		one("openstack.sync_ca", "file", "Certificates in PEM that other clusters' certificates are checked against. Without it, those of the system.", &s.CA, parseText("a file"), showText),
+	}
 }
 
 // tlsSettings are the rows of listeners with TLS, and of the certificates that the server gets by itself.

@@ -328,3 +328,23 @@ func parseNetwork(s string) (string, error) {
 	}
 	return "", fmt.Errorf("%q is neither an address nor a network; write for example 10.0.0.7 or 10.0.0.0/8", clip(s))
 }
+
+// parseCluster reads the name of a cluster of container sync, with its realm.
+func parseCluster(s string) (string, error) {
+	parts := strings.Split(strings.Trim(s, "/"), "/")
+	if !strings.HasPrefix(s, "//") || len(parts) != 2 || parts[0] == "" || parts[1] == "" || strings.ContainsFunc(s, control) {
+		return "", fmt.Errorf("%q is no cluster of a realm; write for example //realm1/cluster1", clip(s))
+	}
+	return "//" + strings.ToUpper(parts[0]+"/"+parts[1]), nil
+}
+
+// parseSyncHost reads a host, perhaps with a port.
+func parseSyncHost(s string) (string, error) {
+	if _, err := parseHost(s); err == nil {
+		return strings.ToLower(s), nil
+	}
+	if _, err := parseAddress(s); err != nil || strings.HasPrefix(s, ":") {
+		return "", fmt.Errorf("%q is neither a host nor a host with its port; write for example 10.0.0.7 or swift.example.org:8080", clip(s))
+	}
+	return strings.ToLower(s), nil
+}

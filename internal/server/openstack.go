@@ -24,7 +24,7 @@ import (
 )
 
 // openstack makes the server of the OpenStack API, if it is to be served.
-func (s *service) openstack(base context.Context, b *backend.Backend) error {
+func (s *service) openstack(base context.Context, b *backend.Backend, t *tasks) error {
 	cfg := s.o.Config
 	if cfg.OpenStack.Listen == config.Off {
 		return nil
@@ -41,6 +41,10 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 	if err != nil {
 		return err
 	}
+	part, err := s.containerSync(base, t)
+	if err != nil {
+		return err
+	}
 	objects := swift.New(b, swift.Options{
 		Who: users.who, Challenge: users.challenge, Version: s.o.Version, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("swift"),
 		Limits:  swift.Limits{ObjectBytes: cfg.Limits.PutSize},
@@ -51,8 +55,9 @@ func (s *service) openstack(base context.Context, b *backend.Backend) error {
 		Rates: swift.Rates{
 			Account: float64(cfg.OpenStack.Rates.Account), Container: float64(cfg.OpenStack.Rates.Container), Listing: float64(cfg.OpenStack.Rates.Listing),
 		},
-		Pace: s.pace(), Shares: s.shares,
+		Pace: s.pace(), Shares: s.shares, Sync: part,
 	})
+	t.sync.Sender = objects
 	plus := pithos.New(b, pithos.Options{
 		Who: users.who, SignIn: users.signIn, Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("pithos"),
 		Pace: s.pace(), Shares: s.shares, External: cfg.OpenStack.ExternalURL, Content: cfg.OpenStack.ContentURL,

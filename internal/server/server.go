@@ -166,15 +166,14 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	b := s.stores.newBackend(cfg, s.o.Log, s.o.stamping(), keeper)
 	tasks := newTasks(s.stores, b, s.o)
+	s.servers(base, b, tasks, token)
+	if err := s.openstack(base, b, tasks); err != nil {
+		return err
+	}
 	background, endBackground := context.WithCancel(base)
 	defer endBackground()
 	var work sync.WaitGroup
 	work.Go(func() { tasks.scheduler.Run(background) })
-
-	s.servers(base, b, tasks, token)
-	if err := s.openstack(base, b); err != nil {
-		return err
-	}
 	s.failed = make(chan error, 4)
 	s3Listener.(*limited).perAddress(cfg.Limits.Address.Connections, s.front.trusts)
 	if s.swiftAt != nil {

@@ -31,6 +31,7 @@ type tasks struct {
 	expirer   *worker.Expirer
 	lifecycle *worker.Lifecycle
 	accessLog *worker.AccessLog
+	sync      *worker.ContainerSync // it sends nothing before it has its Sender
 	scheduler *worker.Scheduler
 }
 
@@ -50,7 +51,14 @@ func newTasks(st *stores, b *backend.Backend, o Options) *tasks {
 		}),
 	}
 	t.accessLog = worker.NewAccessLog(worker.AccessLogging{Backend: b, Clock: o.Clock, Log: o.Log, Interval: cfg.S3.LogInterval})
+	t.sync = worker.NewContainerSync(worker.Syncing{
+		Backend: b, Keys: st.keys, Buckets: st.engine.Buckets(), Meta: m, Clock: o.Clock, Log: o.Log,
+		Interval: cfg.OpenStack.Sync.Interval, Rate: cfg.OpenStack.Sync.Rate, Alone: cfg.Meta.Kind == config.Embedded,
+	})
 	own := []worker.Task{t.collector, t.expirer, t.lifecycle, t.accessLog}
+	if cfg.OpenStack.Listen != config.Off {
+		own = append(own, t.sync)
+	}
 	if cfg.Scrub.Interval > 0 {
 		own = append(own, &late{Task: t.scrubber, wait: scrubAfter})
 	}

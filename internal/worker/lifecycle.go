@@ -120,24 +120,11 @@ func (l *Lifecycle) Step(ctx context.Context) (time.Duration, error) {
 // containers are those that have rules.
 func (l *Lifecycle) containers(ctx context.Context) ([]bucket.Container, error) {
 	var list []bucket.Container
-	var inner error
-	err := l.Keys.Accounts(ctx, "", func(a key.Account) bool {
-		for _, id := range naming.Beside(a.ID) {
-			inner = l.Buckets.Containers(ctx, id, "", func(c bucket.Container) bool {
-				if len(c.Config.Documents[lifecycle.Document]) > 0 {
-					list = append(list, c)
-				}
-				return true
-			})
-			if inner != nil {
-				break
-			}
+	err := eachContainer(ctx, l.Keys, l.Buckets, func(c bucket.Container) {
+		if len(c.Config.Documents[lifecycle.Document]) > 0 {
+			list = append(list, c)
 		}
-		return inner == nil
 	})
-	if err == nil {
-		err = inner
-	}
 	return list, err
 }
 
@@ -342,7 +329,7 @@ func (w *round) removeMarker(ctx context.Context, name naming.ObjectName) error 
 	defer cur.Close()
 	cur.Seek(meta.Position{Name: name})
 	s, err := cur.Next(ctx)
-	if err != nil || s == nil || s.Name != name || s.Kind != object.DeleteMarker {
+	if err != nil || s == nil || s.Name != name || s.Kind != object.DeleteMarker || backend.Trace(s) {
 		return err
 	}
 	if below, err := cur.Next(ctx); err != nil || below != nil && below.Name == name {

@@ -52,6 +52,7 @@ type call struct {
 	row      *row
 	body     *wire.Body
 
+	synced   bool      // another cluster asks, for container sync
 	signed   *link     // the signed link that the request came by; nil: none
 	ownerID  string    // canonical id of the account, where a signature was checked
 	inside   bool      // made by another call, see sub

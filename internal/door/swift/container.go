@@ -67,6 +67,9 @@ func getContainer(ctx context.Context, c *call) (*reply, error) {
 		c.setIf("X-Container-Read", string(container.Config.Documents[backend.ReadersDocument]))
 		c.setIf("X-Container-Write", string(container.Config.Documents[backend.WritersDocument]))
 	}
+	if owner {
+		c.showSync(&container.Config)
+	}
 	c.setInt("X-Container-Object-Count", usage.Objects)
 	c.setInt("X-Container-Bytes-Used", usage.Stored)
 	c.showVersioning(&container)
@@ -93,9 +96,10 @@ func putContainer(ctx context.Context, c *call) (*reply, error) {
 		}
 		return change(found, cfg)
 	}
-	_, err = c.door.b.Configure(ctx, c.caller, c.ref(), access.PutContainer, again)
+	changed, err := c.door.b.Configure(ctx, c.caller, c.ref(), access.PutContainer, again)
 	switch {
 	case err == nil:
+		c.tellSync(&changed)
 		return c.accepted(), nil
 	case !errs.IsThing(err, errs.NotFound, errs.Container):
 		return nil, err
@@ -111,21 +115,23 @@ func putContainer(ctx context.Context, c *call) (*reply, error) {
 	if _, err := c.door.b.Account(ctx, c.owner); err != nil {
 		return nil, err
 	}
-	_, created, err := c.door.b.CreateContainer(ctx, c.caller, n)
+	made, created, err := c.door.b.CreateContainer(ctx, c.caller, n)
 	if errs.IsThing(err, errs.Exists, errs.Bucket) {
 		n.Bucket = "" // somebody else's bucket has the name: the container lives without
-		_, created, err = c.door.b.CreateContainer(ctx, c.caller, n)
+		made, created, err = c.door.b.CreateContainer(ctx, c.caller, n)
 	}
 	switch {
 	case err != nil:
 		return nil, err
 	case created:
+		c.tellSync(&made)
 		return empty(http.StatusCreated), nil
 	}
 	// Somebody else made it at the same time.
-	if _, err := c.door.b.Configure(ctx, c.caller, c.ref(), access.PutContainer, again); err != nil {
+	if changed, err = c.door.b.Configure(ctx, c.caller, c.ref(), access.PutContainer, again); err != nil {
 		return nil, err
 	}
+	c.tellSync(&changed)
 	return c.accepted(), nil
 }
 
@@ -135,9 +141,11 @@ func postContainer(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.door.b.Configure(ctx, c.caller, c.ref(), access.PutContainer, change); err != nil {
+	changed, err := c.door.b.Configure(ctx, c.caller, c.ref(), access.PutContainer, change)
+	if err != nil {
 		return nil, err
 	}
+	c.tellSync(&changed)
 	return empty(http.StatusNoContent), nil
 }
 
@@ -206,6 +214,10 @@ func (c *call) containerChange() (func(bucket.Container, *bucket.Config) error, 
 			lists[l.document] = new(access.List)
 		}
 	}
+	syncing, err := c.syncChange()
+	if err != nil {
+		return nil, err
+	}
 	etags := c.quoteWish("Container")
 	return func(_ bucket.Container, cfg *bucket.Config) error {
 		if cfg.Meta == nil {
@@ -219,6 +231,11 @@ func (c *call) containerChange() (func(bucket.Container, *bucket.Config) error, 
 				delete(cfg.Documents, document)
 			} else {
 				cfg.Documents[document] = []byte(*list)
+			}
+		}
+		if syncing != nil {
+			if err := syncing(cfg); err != nil {
+				return err
 			}
 		}
 		if versioning != nil {

@@ -12,15 +12,9 @@ func Operations() string {
 	b.WriteString(`# Swift: operations
 
 This page is made from the route tables of internal/door/swift (go test ./internal/door/swift -run OperationsPage -update). Each has an end-to-end test. A method that
-is not here is answered with 405 and the list of those that are. What is known and not served is refused with 501 by name: the headers
+is not here is answered with 405 and the list of those that are.
 `)
-	for i, name := range unservedHeaders {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString("`" + name + "`")
-	}
-	b.WriteString(".\n\n| operation | method | address | asked for by |\n|---|---|---|---|\n")
+	b.WriteString("\n| operation | method | address | asked for by |\n|---|---|---|---|\n")
 	names := map[string]bool{}
 	line := func(r *row, by string) {
 		names[r.op] = true

@@ -66,6 +66,7 @@ type Options struct {
 	OpenExpired bool // X-Open-Expired shows objects that have expired and are not removed yet
 	Names       NameCheck
 	Rates       Rates
+	Sync        Sync
 
 	Observe func(wire.Observation) // called once after each request; nil: nobody looks
 }
@@ -76,7 +77,6 @@ type Door struct {
 	o    Options
 	rows []row
 	more []special
-	info []byte
 
 	names names
 	pace  pace
@@ -102,9 +102,7 @@ func New(b *backend.Backend, o Options) *Door {
 	if o.Pace == (wire.Pace{}) {
 		o.Pace = wire.Pace{Idle: time.Minute, Grace: 5 * time.Minute, RateMin: 1 << 10}
 	}
-	d := &Door{b: b, o: o, rows: rows(), more: specials()}
-	d.info = d.describe()
-	return d
+	return &Door{b: b, o: o, rows: rows(), more: specials()}
 }
 
 // ServeHTTP answers one request. It panics with http.ErrAbortHandler, and with nothing else, when an answer fails
@@ -159,7 +157,10 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 		if err := c.guard(ctx); err != nil {
 			return nil, err
 		}
-		signed, err := c.openLink(ctx)
+		signed, err := c.openSync(ctx)
+		if err == nil && !signed {
+			signed, err = c.openLink(ctx)
+		}
 		if err == nil && !signed && c.row.op != "FormPost" { // a form is signed, and asks for no token
 			err = c.authenticate(ctx)
 		}
@@ -172,15 +173,15 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 		if err := c.checkPath(); err != nil {
 			return nil, err
 		}
-		if err := c.checkServed(); err != nil {
-			return nil, err
-		}
 		if err := c.checkReserved(); err != nil {
 			return nil, err
 		}
 	}
 	handle := c.row.handle
-	if c.asksForSite() {
+	switch {
+	case c.synced:
+		handle = func(ctx context.Context, c *call) (*reply, error) { return c.serveSync(ctx) }
+	case c.asksForSite():
 		handle = func(ctx context.Context, c *call) (*reply, error) { return c.serveSite(ctx) }
 	}
 	rep, err := handle(ctx, c)

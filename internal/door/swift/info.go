@@ -57,6 +57,7 @@ func (d *Door) describe() []byte {
 		"versioned_writes":  object{"allowed_flags": []string{"x-versions-location", "x-history-location"}},
 		"symlink":           object{"symloop_max": backend.LinksMax, "static_links": true},
 	}
+	doc["container_sync"] = object{"realms": d.realms().describe(d.o.Sync.Current)}
 	if len(d.o.Domains) > 0 {
 		doc["domain_remap"] = object{"default_reseller_prefix": nil}
 	}
@@ -70,11 +71,12 @@ func (d *Door) describe() []byte {
 func getInfo(_ context.Context, c *call) (*reply, error) {
 	c.set("Content-Type", "application/json; charset=UTF-8")
 	c.setIf("Access-Control-Allow-Origin", c.h("Origin"))
+	info := c.door.describe()
 	if c.r.Method == http.MethodHead {
-		c.setInt("Content-Length", int64(len(c.door.info)))
+		c.setInt("Content-Length", int64(len(info)))
 		return empty(http.StatusOK), nil
 	}
-	return &reply{status: http.StatusOK, body: c.door.info}, nil
+	return &reply{status: http.StatusOK, body: info}, nil
 }
 
 func getHealth(_ context.Context, c *call) (*reply, error) {

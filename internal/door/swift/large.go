@@ -146,7 +146,7 @@ func (c *call) part(s *shown) (r wire.Range, ok bool, err error) {
 		f := refusal(http.StatusRequestedRangeNotSatisfiable, "The requested part number is not satisfiable").
 			carrying("Content-Range", "bytes */"+strconv.FormatInt(s.Size, 10)).carrying("X-Parts-Count", strconv.Itoa(len(s.Parts))).
 			carrying("Etag", s.etag()).carrying("X-Static-Large-Object", "True").carrying("X-Manifest-Etag", backend.Sum(s.o.Version)).
-			carrying("Accept-Ranges", "bytes").carrying("Last-Modified", lastModified(s.Modified()))
+			carrying("Accept-Ranges", "bytes").carrying("Last-Modified", lastModified(s.Made()))
 		if version := c.out["X-Object-Version-Id"]; len(version) > 0 {
 			f = f.carrying("X-Object-Version-Id", version[0])
 		}
@@ -225,7 +225,7 @@ func withSwiftMeta(m map[object.Domain]map[string]string, name, value string) ma
 
 // checkReserved refuses the header that marks static large objects, where it would claim to make one.
 func (c *call) checkReserved() error {
-	if c.level != objectLevel || !c.has("X-Static-Large-Object") || c.query.Get("multipart-manifest") == "put" && c.r.Method == http.MethodPut {
+	if c.level != objectLevel || c.synced || !c.has("X-Static-Large-Object") || c.query.Get("multipart-manifest") == "put" && c.r.Method == http.MethodPut {
 		return nil
 	}
 	switch c.r.Method {

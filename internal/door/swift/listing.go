@@ -300,7 +300,7 @@ func (c *call) addPage(ctx context.Context, f *fold, page *backend.Page) (past b
 			continue
 		}
 		if !f.q.children || next != f.q.prefix {
-			f.keep(entry{name: next, modified: names[0].Modified(), object: &names[0], owner: c.owner, in: c.container, versioned: c.versions})
+			f.keep(entry{name: next, modified: names[0].Made(), object: &names[0], owner: c.owner, in: c.container, versioned: c.versions})
 		}
 		names = names[1:]
 	}
@@ -326,7 +326,7 @@ func (c *call) addPrefix(ctx context.Context, f *fold, common string) error {
 	case !f.q.children:
 		f.keep(entry{name: common, subdir: true})
 	case string(first.Name) == common:
-		f.keep(entry{name: common, modified: first.Modified(), object: first, owner: c.owner, in: c.container, versioned: c.versions})
+		f.keep(entry{name: common, modified: first.Made(), object: first, owner: c.owner, in: c.container, versioned: c.versions})
 	}
 	return nil
 }

@@ -13,7 +13,6 @@ import (
 func newWorldOf(t testing.TB, change func(*Options)) *world {
 	w := newWorld(t)
 	change(&w.door.o)
-	w.door.info = w.door.describe()
 	return w
 }
 

@@ -126,7 +126,7 @@ func (c *call) copyOnce(ctx context.Context, from, to place) (*reply, error) {
 func (c *call) describeCopy(from place, s *shown, a backend.Attributes) {
 	c.set("X-Copied-From-Account", pathQuote(reseller+string(from.account)))
 	c.set("X-Copied-From", pathQuote(string(from.Container.Name)+"/"+string(from.Name)))
-	c.set("X-Copied-From-Last-Modified", lastModified(s.Modified()))
+	c.set("X-Copied-From-Last-Modified", lastModified(s.Made()))
 	if s.o.Container.Config.Versioning != bucket.VersioningOff {
 		c.set("X-Copied-From-Version-Id", c.versionNameOf(&s.o.Version.Summary))
 	}

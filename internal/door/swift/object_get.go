@@ -81,7 +81,7 @@ func (c *call) ranges(v *shown) ([]wire.Range, error) {
 	}
 	if etag := strings.Trim(c.h("If-Range"), `"`); etag != "" && etag != v.ETag {
 		at, ok := wire.ParseDate(c.h("If-Range"))
-		if !ok || roundUp(v.Modified()).After(at) {
+		if !ok || roundUp(v.Made()).After(at) {
 			return nil, nil
 		}
 	}
@@ -111,7 +111,7 @@ func newByteranges(s *shown, ranges []wire.Range) *wire.Byteranges {
 
 // checkRead tests the conditions of a read in Swift's order. Times compare with Last-Modified, which is rounded up.
 func (c *call) checkRead(v *shown) error {
-	modified := roundUp(v.Modified())
+	modified := roundUp(v.Made())
 	fails := func(status int) error {
 		f := refusal(status, "").carrying("Etag", v.etag()).carrying("Last-Modified", wire.FormatDate(modified)).carrying("Accept-Ranges", "bytes")
 		if via := v.o.Via; len(via) > 0 {
@@ -160,9 +160,9 @@ func typeOf(contentType string) string {
 // describe sets the headers that tell a version.
 func (c *call) describe(v *shown) error {
 	c.set("Accept-Ranges", "bytes")
-	c.set("Last-Modified", lastModified(v.Modified()))
+	c.set("Last-Modified", lastModified(v.Made()))
 	c.set("Etag", v.etag())
-	c.set("X-Timestamp", timestamp(v.Modified()))
+	c.set("X-Timestamp", timestamp(v.Made()))
 	c.set("Content-Type", typeOf(v.ContentType))
 	c.setIf("Content-Encoding", v.Headers.ContentEncoding)
 	c.setIf("Content-Language", v.Headers.ContentLanguage)

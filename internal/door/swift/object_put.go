@@ -71,7 +71,7 @@ func (c *call) stored(v *object.Version) *reply {
 	if !v.Null {
 		c.set("X-Object-Version-Id", versionName(backend.StateOf(&v.Summary)))
 	}
-	c.set("Last-Modified", lastModified(v.Modified()))
+	c.set("Last-Modified", lastModified(v.Made()))
 	return empty(http.StatusCreated)
 }
 

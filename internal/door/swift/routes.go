@@ -64,36 +64,6 @@ func rows() []row {
 	}
 }
 
-// unserved are features of Swift that this door knows and does not serve yet: query parameters and request headers that select them. A
-// value of nil is any; others are the values that are refused.
-var unservedQuery = map[string][]string{ // a table, never written
-}
-
-var unservedHeaders = []string{ // a table, never written
-	"X-Container-Sync-To", "X-Container-Sync-Key",
-}
-
-// checkServed refuses a request that asks for what is not served: done without it, it would do something else than was asked.
-func (c *call) checkServed() error {
-	for name, values := range c.query {
-		refused, known := unservedQuery[name]
-		if !known || len(values) == 0 {
-			continue
-		}
-		for _, v := range values {
-			if refused == nil || contains(refused, v) {
-				return refusal(http.StatusNotImplemented, "The parameter "+name+" is not served here.")
-			}
-		}
-	}
-	for _, name := range unservedHeaders {
-		if c.h(name) != "" {
-			return refusal(http.StatusNotImplemented, "The header "+name+" is not served here.")
-		}
-	}
-	return nil
-}
-
 func contains(list []string, s string) bool {
 	for _, one := range list {
 		if one == s {

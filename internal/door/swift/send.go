@@ -84,7 +84,9 @@ func (c *call) refuse(err error) *reply {
 	}
 	switch f.status {
 	case http.StatusUnauthorized:
-		c.set("Www-Authenticate", c.realm())
+		if f.header["Www-Authenticate"] == nil {
+			c.set("Www-Authenticate", c.realm())
+		}
 	case http.StatusServiceUnavailable:
 		c.set("Retry-After", "1")
 	case statusClientLeft, http.StatusRequestTimeout:

@@ -127,7 +127,7 @@ func (c *call) staticReport(v *object.Version, problems [][2]string, err error) 
 		status = http.StatusBadRequest
 		body = http.StatusText(status) + "\n" + sentences[status]
 	default:
-		r.facts = []fact{{"Etag", `"` + backend.PlainETag(&v.Summary) + `"`}, {"Last Modified", lastModified(v.Modified())}}
+		r.facts = []fact{{"Etag", `"` + backend.PlainETag(&v.Summary) + `"`}, {"Last Modified", lastModified(v.Made())}}
 	}
 	r.facts = append(r.facts, fact{"Response Body", body}, fact{"Response Status", statusLine(status)})
 	return r
@@ -273,7 +273,7 @@ func (e *manifestEntry) listed(o *backend.Object, off, n int64) listedSegment {
 	size := o.Size
 	s := listedSegment{
 		Name: "/" + strings.TrimLeft(e.path, "/"), Bytes: &size, Hash: backend.PlainETag(&o.Summary), ContentType: typeOf(o.ContentType),
-		LastModified: listedTime(roundUp(o.Modified())), SubSLO: o.Kind == object.StaticManifest,
+		LastModified: listedTime(roundUp(o.Made())), SubSLO: o.Kind == object.StaticManifest,
 	}
 	if e.ranged && n != size {
 		s.Range = strconv.FormatInt(off, 10) + "-" + strconv.FormatInt(off+n-1, 10)

@@ -51,9 +51,6 @@ func (c *call) perform(ctx context.Context) (*reply, error) {
 	if err := c.door.route(c); err != nil {
 		return nil, err
 	}
-	if err := c.checkServed(); err != nil {
-		return nil, err
-	}
 	return c.row.handle(ctx, c)
 }
 
