@@ -76,8 +76,8 @@ swift-tests-cassandra: ## Swift's functional tests against a Pithos on one Cassa
 test-cluster: ## conformance suites, metamorphic test, faults and reclaim on three Cassandra nodes with three replicas
 	test/cluster/run all
 
-cluster-faults: ## kill, halt and cut off Cassandra nodes and gateways under load; MINUTES=m and SEED=n change how long and what
-	test/cluster/run test -v -run TestFaults ./test/cluster -minutes $(or $(MINUTES),10) $(if $(SEED),-seed $(SEED))
+cluster-faults: ## kill, halt and cut off Cassandra nodes and gateways under load; MINUTES=m or ROUNDS=n of each kind, SEED=n, FAULTS="a,b"
+	test/cluster/run test -v -run TestFaults ./test/cluster -minutes $(or $(MINUTES),10) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SEED),-seed $(SEED)) $(if $(FAULTS),-faults "$(FAULTS)")
 
 cluster-reclaim: ## collect garbage on Cassandra while blocks lose and gain owners and collectors stall; MINUTES=m and SEED=n
 	test/cluster/run test -v -run TestReclaim ./test/cluster -minutes $(or $(MINUTES),5) $(if $(SEED),-seed $(SEED))
