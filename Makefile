@@ -91,5 +91,6 @@ sync-torture: ## two synchronised folders under kills and cuts, 5,000 changes; S
 sync-figures: ## time and bytes of pithos sync beside rsync and rclone, as Markdown; FIGURES="flags"
 	go run ./test/syncfigures $(FIGURES)
 
-bench: ## speed and memory beside their limits, as Markdown on standard output; BENCH="flags"
+bench: ## speed and memory beside their limits and beside OpenStack Swift, as Markdown on standard output; BENCH="flags"
+	test/bench/setup
 	go run ./test/bench $(BENCH)

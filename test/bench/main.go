@@ -1,10 +1,11 @@
 // Command bench measures a running Pithos beside its limits and prints Markdown, as in docs/performance.md.
 //
-//	go run ./test/bench [-sections speed,list,memory,cassandra] [-rounds 3] [-time 1s] [-names 1000000] [-dir DIR]
+//	go run ./test/bench [-sections speed,list,memory,swift,cassandra] [-rounds 3] [-time 1s] [-names 1000000] [-dir DIR]
 //
 // Everything is measured in one run, on one machine, by one thin client over loopback: Pithos, with an fsync before each answer to a PUT; beside it
 // a bare net/http server that drops what it gets and serves the same bytes from memory; the disk under the data directory; the two hashes that
-// each stored byte passes. Rounds of Pithos and bare alternate, and the median counts. The whole takes about ten minutes and 15 GB of disk.
+// each stored byte passes. Rounds of Pithos and bare alternate, and the median counts. The section
+// swift runs OpenStack Swift from Debian beside Pithos (test/bench/setup installs it). The whole takes about ten minutes and 15 GB of disk.
 package main
 
 import (
@@ -46,11 +47,11 @@ func main() {
 	}
 	var b bench
 	dir := flag.String("dir", "", "folder for the data, on the disk to measure (default: the folder for temporary files)")
-	flag.StringVar(&b.sections, "sections", "speed,list,memory", "what to measure; also: cassandra, on the nodes that PITHOS_TEST_CASSANDRA names")
+	flag.StringVar(&b.sections, "sections", "speed,list,memory,swift", "what to measure; also: cassandra, on the nodes that PITHOS_TEST_CASSANDRA names")
 	flag.IntVar(&b.rounds, "rounds", 3, "rounds of each measurement")
 	flag.DurationVar(&b.span, "time", time.Second, "time of one measurement")
 	flag.IntVar(&b.names, "names", 1_000_000, "names in the large bucket of the section list; a multiple of 100")
-	flag.StringVar(&b.cell, "cell", "", "of the sections speed and cassandra, only rows whose name contains this, as in \"GET 4 KiB\"")
+	flag.StringVar(&b.cell, "cell", "", "of the sections speed, swift and cassandra, only rows whose name contains this, as in \"GET 4 KiB\"")
 	flag.StringVar(&b.profiles, "profiles", "", "of the section speed, folder for CPU profiles of the service, one per row")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -73,7 +74,7 @@ func (b *bench) run(ctx context.Context, dir string) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
 	began := time.Now()
 	fmt.Printf("%s, %d cores, %s, %s\n", cpuName(), runtime.NumCPU(), runtime.Version(), began.UTC().Format(time.DateOnly))
-	parts := map[string]func() error{"speed": b.speed, "list": b.list, "memory": b.memory, "cassandra": b.cassandra}
+	parts := map[string]func() error{"speed": b.speed, "list": b.list, "memory": b.memory, "swift": b.swift, "cassandra": b.cassandra}
 	for name := range strings.SplitSeq(b.sections, ",") {
 		part := parts[name]
 		if part == nil {

@@ -22,6 +22,8 @@ import (
 // Keys sign requests.
 type Keys struct {
 	Access, Secret, Region string
+	// Token, if set, is sent as X-Auth-Token, and nothing is signed: for the OpenStack API.
+	Token string
 }
 
 // Payload modes of a request.
@@ -167,6 +169,11 @@ func (c *Client) send(r *Request) error {
 
 // sign composes the request's head in c.head.
 func (c *Client) sign(r *Request) {
+	if c.keys.Token != "" {
+		c.compose(r, append([]Header{{"host", c.addr}, {"x-auth-token", c.keys.Token}}, r.Headers...))
+		c.head = append(c.head, "\r\n\r\n"...)
+		return
+	}
 	stamp := c.now().UTC().Format("20060102T150405Z")
 	if stamp[:8] != c.day {
 		c.derive(stamp[:8])
@@ -184,17 +191,24 @@ func (c *Client) sign(r *Request) {
 	}
 	signature, names := c.signature(r, headers, stamp, payload)
 
+	c.compose(r, headers)
+	h := append(c.head, "\r\n"...)
+	h = append(append(append(append(h, "authorization: AWS4-HMAC-SHA256 Credential="...), c.keys.Access...), '/'), c.scope...)
+	h = append(append(append(append(h, ", SignedHeaders="...), names...), ", Signature="...), signature...)
+	c.head = append(h, "\r\n\r\n"...)
+}
+
+// compose puts request line and headers into c.head, without the end of the last line.
+func (c *Client) compose(r *Request, headers []Header) {
 	h := append(c.head[:0], r.Method...)
 	h = append(append(h, ' '), r.Path...)
 	if r.Query != "" {
 		h = append(append(h, '?'), r.Query...)
 	}
-	h = append(h, " HTTP/1.1\r\n"...)
+	h = append(h, " HTTP/1.1"...)
 	for _, each := range headers {
-		h = append(append(append(append(h, each.Name...), ": "...), each.Value...), "\r\n"...)
+		h = append(append(append(append(h, "\r\n"...), each.Name...), ": "...), each.Value...)
 	}
-	h = append(append(append(append(h, "authorization: AWS4-HMAC-SHA256 Credential="...), c.keys.Access...), '/'), c.scope...)
-	h = append(append(append(append(h, ", SignedHeaders="...), names...), ", Signature="...), signature...)
 	length := int64(len(r.Body))
 	if r.Stream != nil {
 		length = r.Length
@@ -202,7 +216,7 @@ func (c *Client) sign(r *Request) {
 	if length > 0 || r.Method == "PUT" || r.Method == "POST" {
 		h = strconv.AppendInt(append(h, "\r\ncontent-length: "...), length, 10)
 	}
-	c.head = append(h, "\r\n\r\n"...)
+	c.head = h
 }
 
 func (c *Client) signature(r *Request, headers []Header, stamp, payload string) (signature, names string) {

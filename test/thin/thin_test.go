@@ -15,7 +15,7 @@ import (
 
 // TestSignature repeats the first example of "Authenticating Requests: Using the Authorization Header" in the S3 API reference.
 func TestSignature(t *testing.T) {
-	c := New("examplebucket.s3.amazonaws.com", Keys{"AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1"}, 0)
+	c := New("examplebucket.s3.amazonaws.com", Keys{Access: "AKIAIOSFODNN7EXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", Region: "us-east-1"}, 0)
 	c.now = func() time.Time { return time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC) }
 	c.sign(&Request{Method: "GET", Path: "/test.txt", Headers: []Header{{"range", "bytes=0-9"}}})
 	const want = "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
@@ -48,7 +48,7 @@ func TestExchange(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	c := New(strings.TrimPrefix(server.URL, "http://"), Keys{"a", "b", "r"}, 10*time.Second)
+	c := New(strings.TrimPrefix(server.URL, "http://"), Keys{Access: "a", Secret: "b", Region: "r"}, 10*time.Second)
 	t.Cleanup(c.Close)
 
 	large := strings.Repeat("0123456789\n", 100_000)
