@@ -279,6 +279,24 @@ func TestContainerSyncCarriesChangesBothWaysAndEnds(t *testing.T) {
 	if diff := cmp.Diff(quiet, a.worker.Total()); diff != "" || len(a.received())+len(b.received()) > 0 {
 		t.Errorf("it goes on: %s", diff)
 	}
+	// The trace of what was deleted goes by itself.
+	versions := func() int64 {
+		u, err := b.b.ContainerUsage(t.Context(), backend.Caller{Principal: access.Principal{Operator: true}}, backend.Ref{Account: "own", Name: "box"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Versions
+	}
+	if n := versions(); n != 3 {
+		t.Errorf("%d versions, want two and a trace", n)
+	}
+	b.clock.Advance(8 * 24 * time.Hour)
+	if _, err := worker.NewExpirer(worker.Expiring{Meta: b.engine.Meta(), Clock: b.clock, Interval: time.Minute}).Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := versions(); n != 2 {
+		t.Errorf("%d versions are left, want two", n)
+	}
 	// What was deleted leaves nothing behind that clients see, or that keeps the container.
 	a.must(http.StatusNotFound, "GET", "box/empty", "")
 	for name := range a.content("box") {
