@@ -183,7 +183,7 @@ func TestRealKeystone(t *testing.T) {
 	}
 	small := w.file("small", 100_000)
 	openstack, swift := w.tool("openstack"), w.tool("swift")
-	w.finish(with(w.command(openstack, "container", "create", "first"), as("alice")...))
+	w.finish(with(w.command(swift, "post", "first"), as("alice")...))
 	w.finish(with(w.command(openstack, "object", "create", "first", "small"), as("alice")...))
 	w.finish(with(w.command(swift, "download", "-o", "back", "first", "small"), as("alice")...))
 	w.holds("back", small)
