@@ -186,6 +186,9 @@ func (p *planner) decide(name string) {
 		return
 	}
 	do, final := p.threeWay(l, r, b, base, remote)
+	if do == Keep && l.Kind == File && (local.Print != base.Print || local.Racy != base.Racy) {
+		do = Agree // it only looks different: remember how, so that it need not be read again
+	}
 	if p.alive[name] {
 		do, final = p.keepFolder(do, final, l, r, remote)
 	}

@@ -139,24 +139,47 @@ func (s *Sync) loadIgnore() error {
 
 // scan reads the folder; the content of files that did not change since the last scan, or since they were found equal, is known.
 func (s *Sync) scan(ctx context.Context) (*scanner, error) {
-	before := s.local
 	sc := &scanner{
 		disk: s.disk, blockSize: s.block, prefix: s.o.Prefix, rules: s.rules, ignore: s.ignore, links: s.o.Links, now: s.o.Clock.Now, workers: runtime.NumCPU(),
-		known: func(name string) (Content, Print, []block.ID, bool) {
-			if l := before[name]; l != nil && l.data() && !l.Busy && !l.Racy {
-				return l.Content, l.Print, l.Blocks, true
-			}
-			if b := s.state.base(name); b != nil && !b.Racy {
-				return b.Content, b.Print, b.Blocks, true
-			}
-			return Content{}, Print{}, nil, false
-		},
+		known: s.knowledge(),
 	}
 	if err := sc.scan(ctx); err != nil {
 		return nil, err
 	}
 	s.local = sc.local
 	return sc, nil
+}
+
+// knowledge tells the content of a file that looks as it did when it was last read, under its name or, since a renamed folder changes nothing of the files in it, under
+// another.
+func (s *Sync) knowledge() func(name string, p Print) (Content, []block.ID, bool) {
+	before := s.local
+	look := func(name string, p Print) (Content, []block.ID, bool) {
+		if l := before[name]; l != nil && l.Kind == File && !l.Busy && !l.Racy && l.Print.same(p) {
+			return l.Content, l.Blocks, true
+		}
+		if b := s.state.base(name); b != nil && b.Kind == File && !b.Racy && b.Print.same(p) {
+			return b.Content, b.Blocks, true
+		}
+		return Content{}, nil, false
+	}
+	type file struct{ device, inode uint64 }
+	var names map[file]string // made when it is needed
+	return func(name string, p Print) (Content, []block.ID, bool) {
+		if c, blocks, ok := look(name, p); ok || p.Inode == 0 {
+			return c, blocks, ok
+		}
+		if names == nil {
+			names = map[file]string{}
+			for name, b := range s.state.bases() {
+				names[file{b.Print.Device, b.Print.Inode}] = name
+			}
+			for name, l := range before {
+				names[file{l.Print.Device, l.Print.Inode}] = name
+			}
+		}
+		return look(names[file{p.Device, p.Inode}], p)
+	}
 }
 
 // settleDoubt looks at the objects that the last round may have changed without knowing.

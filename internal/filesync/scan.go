@@ -22,9 +22,9 @@ type scanner struct {
 	prefix    string // of objects, for the length of names
 	rules     Rules
 	ignore    *Ignore
-	links     bool             // keep symbolic links as objects
-	now       func() time.Time // to know which files may still change without showing it
-	known     func(name string) (c Content, p Print, blocks []block.ID, ok bool)
+	links     bool                                                               // keep symbolic links as objects
+	now       func() time.Time                                                   // to know which files may still change without showing it
+	known     func(name string, p Print) (c Content, blocks []block.ID, ok bool) // of a file that has this print now
 	workers   int
 
 	mu    sync.Mutex
@@ -159,7 +159,7 @@ func (s *scanner) entry(ctx context.Context, name string, e fs.DirEntry, group *
 
 // file names the content of a file: from what is known, or by reading it.
 func (s *scanner) file(ctx context.Context, name string, print Print, group *errgroup.Group) {
-	if c, p, blocks, ok := s.known(name); ok && c.Kind == File && p.same(print) {
+	if c, blocks, ok := s.known(name, print); ok {
 		s.put(name, &Local{Content: c, Print: print, Blocks: blocks})
 		return
 	}

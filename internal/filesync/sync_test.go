@@ -35,10 +35,12 @@ type box struct {
 	history map[string]bool // all contents that ever were
 	serial  uint64
 	faults  *rand.Rand // nil: none
+	asked   map[string]int
+	terse   bool // of some changes no details are told
 }
 
 func newBox() *box {
-	return &box{objects: map[string]*Object{}, data: map[string][]byte{}, history: map[string]bool{}}
+	return &box{objects: map[string]*Object{}, data: map[string][]byte{}, history: map[string]bool{}, asked: map[string]int{}, terse: true}
 }
 
 var errCut = errs.E("box", errs.Busy, errs.NoThing, "").Because("", "the connection was cut")
@@ -73,6 +75,7 @@ func (b *box) Totals(context.Context) (objects, size int64, known bool, err erro
 func (b *box) List(context.Context) iter.Seq2[*Object, error] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.asked["list"]++
 	before, _ := b.cut()
 	list := slices.Collect(maps.Values(b.objects))
 	return func(yield func(*Object, error) bool) {
@@ -91,6 +94,7 @@ func (b *box) List(context.Context) iter.Seq2[*Object, error] {
 func (b *box) Stat(_ context.Context, name string) (*Object, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.asked["stat"]++
 	if before, _ := b.cut(); before != nil {
 		return nil, before
 	}
@@ -120,7 +124,7 @@ func (b *box) Changes(_ context.Context, point string, _ time.Duration) (*Feed, 
 	feed := &Feed{Changes: slices.Clone(b.changes[n:]), Next: fmt.Sprint(len(b.changes))}
 	for i := range feed.Changes {
 		c := &feed.Changes[i]
-		if o := b.objects[c.Name]; o != nil && o.Version == c.Version && c.Version%3 > 0 { // of some a service does not tell
+		if o := b.objects[c.Name]; o != nil && o.Version == c.Version && (!b.terse || c.Version%3 > 0) {
 			next := *o
 			c.Object = &next
 		}
@@ -160,6 +164,7 @@ func (b *box) Put(_ context.Context, name string, s Source, c Condition, _ Progr
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.asked["put"]++
 	before, after := b.cut()
 	if before != nil {
 		return nil, 0, before
@@ -179,6 +184,7 @@ func (b *box) Put(_ context.Context, name string, s Source, c Condition, _ Progr
 func (b *box) Get(_ context.Context, o *Object, dst Target, _ int64, _ func(block.ID, int64) []byte, _ Progress) ([]block.ID, int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.asked["get"]++
 	before, after := b.cut()
 	if now := b.objects[o.Name]; before == nil && (now == nil || now.Root != o.Root || now.Size != o.Size) {
 		return nil, 0, errs.E("box", errs.Precondition, errs.Object, o.Name)
@@ -199,6 +205,7 @@ func (b *box) Get(_ context.Context, o *Object, dst Target, _ int64, _ func(bloc
 func (b *box) Move(_ context.Context, from, to string, tree bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.asked["move"]++
 	before, after := b.cut()
 	if before != nil {
 		return before
