@@ -220,6 +220,7 @@ type Object struct {
 	b         *Backend
 	reader    Caller
 	segments  []segment    // of a dynamic manifest that was opened as a whole; nil otherwise
+	own       int64        // bytes of such a manifest itself
 	sealed    *seal.Object // set by Unseal
 }
 

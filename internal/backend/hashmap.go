@@ -379,6 +379,13 @@ func (r *remembered) put(k rememberedKey, ids []block.ID) {
 // the version. TooLarge when it has more than HashmapMax blocks; Corrupt.
 func (o *Object) Hashmap(ctx context.Context) (*Hashmap, error) {
 	const op = "backend.Object.Hashmap"
+	if o.segments != nil { // a manifest's is its own, not that of the segments (Pithos+ 7.2)
+		v := *o.Version
+		v.Size = o.own
+		self := *o
+		self.Version, self.segments = &v, nil
+		return self.Hashmap(ctx)
+	}
 	b := o.b
 	h := &Hashmap{BlockSize: o.BlockSize, Size: o.Size}
 	uniform := o.BlockSize != 0 && len(o.Encryption) == 0

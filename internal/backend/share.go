@@ -144,6 +144,24 @@ func (b *Backend) OpenPublic(ctx context.Context, c Caller, id string, cond obje
 	return o, nil
 }
 
+// wholeFor makes of an object with a public link what it stands for: a dynamic manifest's segments and a link's target are read with the rights of whoever wrote the
+// manifest or link, so that a writer of a public object cannot show with it what they may not read themselves.
+func (b *Backend) wholeFor(ctx context.Context, c Caller, o *Object) (*Object, error) {
+	if o.Kind != object.DynamicManifest && o.Kind != object.Link {
+		return o, nil
+	}
+	_, author, err := b.Principal(ctx, o.Author)
+	if errs.Is(err, errs.Unauthenticated) { // the author is gone, or may not sign in any more
+		return nil, errs.E("", errs.NotFound, errs.Object, "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.Principal = author
+	o.reader = c
+	return b.whole(ctx, c, o, access.GetObject)
+}
+
 func (b *Backend) openPublic(ctx context.Context, c Caller, id string) (*Object, error) {
 	if id == "" || len(id) > naming.ContainerNameMax {
 		return nil, errs.E("", errs.NotFound, errs.Object, "")
@@ -169,7 +187,7 @@ func (b *Backend) openPublic(ctx context.Context, c Caller, id string) (*Object,
 	if err := b.decide(ctx, "", c, access.GetObject, q, deed{version: v}); err != nil {
 		return nil, err
 	}
-	return &Object{Version: v, Container: container, b: b}, nil
+	return b.wholeFor(ctx, c, &Object{Version: v, Container: container, b: b})
 }
 
 // Sharing tells what applies to a path: its own lists or those of a folder above it. The caller may read the object.

@@ -20,7 +20,7 @@ type SharedFilter struct {
 	Public bool // objects with a public link
 }
 
-// ListShared is List, of current objects alone, for what is shared. The owner sees what f says; whoever else asks sees exactly
+// ListShared is List, of current objects or those of a moment, for what is shared now. The owner sees what f says; whoever else asks sees exactly
 // the objects that they may read, whatever f says. Its cost follows what is shared and not the size of the container.
 //
 // Errors: those of List; Denied when somebody who is not the owner asks for public links, or nothing in the container is shared with them.
@@ -48,7 +48,7 @@ func (b *Backend) ListShared(ctx context.Context, c Caller, r ListRequest, f Sha
 	if err := cur.findSpans(ctx); err != nil {
 		return Page{}, fail(op, err)
 	}
-	cur.scan = b.stores.Meta.Scan(ctx, container.ID, meta.View{})
+	cur.scan, cur.past = b.stores.Meta.Scan(ctx, container.ID, r.View), r.View.Kind == meta.ViewAsOf
 	defer cur.Close()
 	cur.Seek(start)
 	page, err := r.page(ctx, cur)
@@ -65,7 +65,8 @@ type sharedCursor struct {
 	reader    *Caller // who asks, when not the owner
 	groups    map[string][]string
 	seen      map[naming.ObjectName]object.Share
-	at        int // span in which the scan stands
+	at        int  // span in which the scan stands
+	past      bool // the scan shows an earlier moment; what is shared is that of now, since it belongs to the path
 }
 
 // nameSpan is the names from..to, to exclusive; "" is no end.
@@ -146,14 +147,25 @@ func (s *sharedCursor) Next(ctx context.Context) (*object.Summary, error) {
 }
 
 func (s *sharedCursor) shows(ctx context.Context, e *object.Summary) (bool, error) {
-	if s.reader == nil && s.filter.Public && e.Share.Public != "" {
+	share := e.Share
+	if s.past {
+		v, err := s.b.stores.Meta.Get(ctx, s.container.ID, e.Name, meta.Which{})
+		if errs.Is(err, errs.NotFound) || err == nil && !v.Visible() {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		share = v.Share
+	}
+	if s.reader == nil && s.filter.Public && share.Public != "" {
 		return true, nil
 	}
 	if s.reader == nil && !s.filter.Lists {
 		return false, nil
 	}
-	near := Shared{Share: e.Share, By: e.Name}
-	if !e.Share.Listed() {
+	near := Shared{Share: share, By: e.Name}
+	if !share.Listed() {
 		var err error
 		if near, err = s.b.nearest(ctx, s.container, e.Name, s.seen); err != nil {
 			return false, err

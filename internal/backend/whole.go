@@ -131,6 +131,7 @@ func (b *Backend) gather(ctx context.Context, c Caller, o *Object) error {
 	ref := Ref{Account: o.Container.Account, Name: container}
 	sum := md5.New()
 	v := *o.Version
+	o.own = v.Size
 	v.Size, v.Parts, v.Checksums, v.RootHash = 0, nil, nil, [32]byte{}
 	o.segments = []segment{}
 	for after, more := "", true; more; {

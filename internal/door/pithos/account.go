@@ -83,7 +83,11 @@ func getAccount(ctx context.Context, c *call) (*reply, error) {
 	if c.r.Method == http.MethodHead {
 		return empty(http.StatusNoContent), nil
 	}
-	return c.sendList(c.containerList(v, past, owner)), nil
+	l, err := c.containerList(ctx, v, past, owner)
+	if err != nil {
+		return nil, err
+	}
+	return c.sendList(l), nil
 }
 
 // containers are all containers of the account that the caller sees.
@@ -205,15 +209,21 @@ func (c *call) describeAccount(ctx context.Context, v *accountView, until time.T
 }
 
 // containerList is the listing of an account (Pithos+ 4.2).
-func (c *call) containerList(v *accountView, past, owner bool) *list {
+func (c *call) containerList(ctx context.Context, v *accountView, past, owner bool) (*list, error) {
 	l := c.newList("account", string(c.owner))
 	marker, limit := c.query.Get("marker"), c.limit()
 	for _, one := range v.containers {
 		if string(one.Name) <= marker || len(l.items) == limit {
 			continue
 		}
-		if owner && (c.given("shared") || c.given("public")) && !one.Config.Shares {
-			continue
+		if owner && (c.given("shared") || c.given("public")) {
+			holds, err := c.holdsShared(ctx, &one.Container)
+			if err != nil {
+				return nil, err
+			}
+			if !holds {
+				continue
+			}
 		}
 		fields := []field{{"name", string(one.Name)}}
 		if owner {
@@ -228,7 +238,17 @@ func (c *call) containerList(v *accountView, past, owner bool) *list {
 		}
 		l.add("container", string(one.Name), fields...)
 	}
-	return l
+	return l, nil
+}
+
+// holdsShared reports whether a container of the caller's holds something that is shared or published, whichever is asked for.
+func (c *call) holdsShared(ctx context.Context, one *bucket.Container) (bool, error) {
+	if !one.Config.Shares { // nothing ever was
+		return false, nil
+	}
+	page, err := c.door.b.ListShared(ctx, c.caller, backend.ListRequest{Container: backend.Ref{Account: c.owner, Name: one.Name}, Limit: 1},
+		backend.SharedFilter{Lists: c.given("shared"), Public: c.given("public")})
+	return len(page.Entries) > 0, err
 }
 
 // postAccount changes metadata and groups (Pithos+ 4.3).

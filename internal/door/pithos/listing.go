@@ -195,7 +195,7 @@ func (c *call) page(ctx context.Context, r backend.ListRequest, owner bool, unti
 		r.View = meta.View{Kind: meta.ViewAsOf, At: until}
 	}
 	shared := backend.SharedFilter{Lists: c.given("shared"), Public: c.given("public")}
-	if !owner || !past && (shared.Lists || shared.Public) {
+	if !owner || shared.Lists || shared.Public {
 		return c.door.b.ListShared(ctx, c.caller, r, shared)
 	}
 	return c.door.b.List(ctx, c.caller, r)

@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -261,10 +263,23 @@ var update = flag.Bool("update", false, "write docs/api/pithos-plus.md anew")
 // statements are all of them, in the order of the specification.
 func statements() []statement {
 	var all []statement
-	for _, part := range [][]statement{conceptStatements(), requestStatements(), listingStatements(), objectStatements(), transferStatements(), linkStatements(), signInStatements()} {
+	for _, part := range [][]statement{conceptStatements(), requestStatements(), listingStatements(), objectStatements(), transferStatements(), linkStatements(), signInStatements(), furtherStatements()} {
 		all = append(all, part...)
 	}
+	slices.SortStableFunc(all, func(a, b statement) int { return slices.Compare(numbers(a.section), numbers(b.section)) })
 	return all
+}
+
+// numbers are those of a section, "8.4.2"; additions come last.
+func numbers(section string) (n []int) {
+	for part := range strings.SplitSeq(section, ".") {
+		i, err := strconv.Atoi(part)
+		if err != nil {
+			i = 1000
+		}
+		n = append(n, i)
+	}
+	return n
 }
 
 func TestStatements(t *testing.T) {
