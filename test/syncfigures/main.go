@@ -1,5 +1,6 @@
 // Command syncfigures measures what pithos sync --once needs, in time and in bytes on the wire, beside rsync and rclone: for a file of 1 GiB with nothing new, with one
-// changed byte and with 1 MiB appended, and for a renamed folder of 10,000 files. It writes Markdown.
+// changed byte and with 1 MiB appended, and for a renamed folder of 10,000 files; and what pithos put needs for the same file. It writes Markdown, and each figure to
+// standard error when it is known.
 //
 // Bytes are counted at a proxy that all traffic goes through, in both directions. rsync talks to its own daemon, rclone to the S3 API of the same server.
 package main
@@ -38,11 +39,15 @@ func main() {
 
 // tool is a way to make a copy of a folder follow it.
 type tool struct {
-	name string
-	wire *counter
-	sync func(ctx context.Context, dir string) error
-	end  func()
+	name  string
+	wire  *counter
+	sync  func(ctx context.Context, dir string) error
+	end   func()
+	large bool // it is for the large file alone
 }
+
+// cells are the figures, by what was done and by tool.
+type cells map[string]map[string]string
 
 func run(ctx context.Context) (err error) {
 	home, err := os.MkdirTemp("", "syncfigures-")
@@ -60,7 +65,7 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { s.Kill(); err = errors.Join(err, s.Remove()) }()
 	var tools []*tool
-	for _, start := range []func(context.Context, *service.Service, string) (*tool, error){pithosTool, rsyncTool, rcloneTool} {
+	for _, start := range []func(context.Context, *service.Service, string) (*tool, error){pithosTool, rsyncTool, rcloneTool, putTool} {
 		t, err := start(ctx, s, home)
 		if err != nil {
 			return err
@@ -70,31 +75,57 @@ func run(ctx context.Context) (err error) {
 		}
 		tools = append(tools, t)
 	}
-	fmt.Println("| what | tool | time | bytes on the wire |")
-	fmt.Println("|---|---|---|---|")
+	table := cells{}
 	for _, t := range tools {
-		if err := t.measure(ctx, filepath.Join(home, t.name)); err != nil {
+		if err := t.measure(ctx, filepath.Join(home, t.name), table); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
+	show(tools, table)
 	return nil
 }
 
-// measure takes one tool through all changes.
-func (t *tool) measure(ctx context.Context, dir string) error {
-	large := filepath.Join(dir, "large")
-	steps := []struct {
-		what string
-		do   func() error
-	}{
-		{fmt.Sprintf("first time, %d MiB", *size>>20), func() error { return makeLarge(large) }},
-		{"nothing new", func() error { return nil }},
-		{"one byte changed", func() error { return writeAt(large, *size/2+12345, []byte("x")) }},
-		{"1 MiB appended", func() error { return writeAt(large, *size, random(1<<20, 7)) }},
-		{fmt.Sprintf("%d new files", *files), func() error { return makeMany(filepath.Join(dir, "many")) }},
-		{"their folder renamed", func() error { return os.Rename(filepath.Join(dir, "many"), filepath.Join(dir, "renamed")) }},
+// show writes the table.
+func show(tools []*tool, table cells) {
+	fmt.Print("| what |")
+	for _, t := range tools {
+		fmt.Printf(" %s |", t.name)
 	}
-	for _, step := range steps {
+	fmt.Println("\n|---|" + strings.Repeat("---|", len(tools)))
+	for _, step := range steps("") {
+		fmt.Printf("| %s |", step.what)
+		for _, t := range tools {
+			fmt.Printf(" %s |", table[step.what][t.name])
+		}
+		fmt.Println()
+	}
+}
+
+// step is a change that is to be followed.
+type step struct {
+	what string
+	do   func() error
+	many bool // it is about many files
+}
+
+func steps(dir string) []step {
+	large := filepath.Join(dir, "large")
+	return []step{
+		{what: fmt.Sprintf("first time, %d MiB", *size>>20), do: func() error { return makeLarge(large) }},
+		{what: "nothing new", do: func() error { return nil }},
+		{what: "one byte changed", do: func() error { return writeAt(large, *size/2+12345, []byte("x")) }},
+		{what: "1 MiB appended", do: func() error { return writeAt(large, *size, random(1<<20, uint64(1000+len(dir)))) }},
+		{what: fmt.Sprintf("%d new files", *files), do: func() error { return makeMany(filepath.Join(dir, "many")) }, many: true},
+		{what: "their folder renamed", do: func() error { return os.Rename(filepath.Join(dir, "many"), filepath.Join(dir, "renamed")) }, many: true},
+	}
+}
+
+// measure takes one tool through all changes.
+func (t *tool) measure(ctx context.Context, dir string, table cells) error {
+	for _, step := range steps(dir) {
+		if t.large && step.many {
+			continue
+		}
 		if err := step.do(); err != nil {
 			return err
 		}
@@ -103,9 +134,14 @@ func (t *tool) measure(ctx context.Context, dir string) error {
 		if err := t.sync(ctx, dir); err != nil {
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
-		fmt.Printf("| %s | %s | %.2f s | %s |\n", step.what, t.name, time.Since(began).Seconds(), count(t.wire.n.Load()))
+		if table[step.what] == nil {
+			table[step.what] = map[string]string{}
+		}
+		figure := fmt.Sprintf("%.2f s, %s", time.Since(began).Seconds(), count(t.wire.n.Load()))
+		table[step.what][t.name] = figure
+		fmt.Fprintf(os.Stderr, "%s, %s: %s\n", t.name, step.what, figure)
 	}
-	return nil
+	return os.RemoveAll(dir)
 }
 
 func count(n int64) string {
@@ -132,7 +168,9 @@ func makeLarge(name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.CopyN(f, rand.NewChaCha8([32]byte{1}), *size)
+	var seed [32]byte
+	copy(seed[:], filepath.Base(filepath.Dir(name))) // other bytes for each tool: equal ones would be there already
+	_, err = io.CopyN(f, rand.NewChaCha8(seed), *size)
 	return errors.Join(err, f.Close())
 }
 
@@ -158,19 +196,35 @@ func makeMany(dir string) error {
 }
 
 func pithosTool(ctx context.Context, s *service.Service, home string) (*tool, error) {
-	wire, err := newCounter(s.Swift)
+	wire, command, err := pithosCommand(ctx, s, home)
 	if err != nil {
 		return nil, err
+	}
+	return &tool{name: "pithos sync", wire: wire, sync: func(ctx context.Context, dir string) error { return command(ctx, "sync", "--once", dir, "figures") }}, nil
+}
+
+func putTool(ctx context.Context, s *service.Service, home string) (*tool, error) {
+	wire, command, err := pithosCommand(ctx, s, filepath.Join(home, "put"))
+	if err != nil {
+		return nil, err
+	}
+	return &tool{name: "pithos put", wire: wire, large: true, sync: func(ctx context.Context, dir string) error {
+		return command(ctx, "put", filepath.Join(dir, "large"), "put/")
+	}}, nil
+}
+
+// pithosCommand is the command line, signed in.
+func pithosCommand(ctx context.Context, s *service.Service, home string) (*counter, func(ctx context.Context, args ...string) error, error) {
+	wire, err := newCounter(s.Swift)
+	if err != nil {
+		return nil, nil, err
 	}
 	command := func(ctx context.Context, args ...string) error {
 		cmd := exec.CommandContext(ctx, s.Binary, args...)
 		cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home+"/config", "XDG_STATE_HOME="+home+"/state", "PITHOS_SECRET="+service.Admin.Secret)
 		return ran(cmd)
 	}
-	if err := command(ctx, "login", "http://"+wire.addr, "--user", "admin:admin"); err != nil {
-		return nil, err
-	}
-	return &tool{name: "pithos-sync", wire: wire, sync: func(ctx context.Context, dir string) error { return command(ctx, "sync", "--once", dir, "figures") }}, nil
+	return wire, command, command(ctx, "login", "http://"+wire.addr, "--user", "admin:admin")
 }
 
 func rsyncTool(ctx context.Context, _ *service.Service, home string) (*tool, error) {
