@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -119,8 +120,7 @@ func (k *Keys) CreateUser(ctx context.Context, u key.User) (key.User, error) {
 		return key.User{}, err
 	}
 	if _, err := k.Account(ctx, u.Account); err != nil {
-		_ = k.remove(ctx, users, string(u.ID))
-		return key.User{}, err
+		return key.User{}, k.takeBack(ctx, users, string(u.ID), err)
 	}
 	return u, nil
 }
@@ -176,10 +176,17 @@ func (k *Keys) CreateKey(ctx context.Context, a key.Key) error {
 		return err
 	}
 	if _, err := k.User(ctx, a.User); err != nil {
-		_ = k.remove(ctx, accessKeys, a.AccessKey)
-		return err
+		return k.takeBack(ctx, accessKeys, a.AccessKey, err)
 	}
 	return nil
+}
+
+// takeBack removes a record again whose owner has not been found. Where that fails too, nobody knows whether it stands.
+func (k *Keys) takeBack(ctx context.Context, t table, id string, cause error) error {
+	if err := k.remove(ctx, t, id); err != nil && !errs.Is(err, errs.NotFound) {
+		return errs.Wrap("cassandra.Keys.Create", errs.Ambiguous, errors.Join(cause, err))
+	}
+	return cause
 }
 
 // DisableKey sets or clears the flag; see key.Writer.

@@ -28,11 +28,28 @@ func (e *env) together(n int, fn func(i int) error) {
 // readBack reads a block and compares it.
 func (e *env) readBack(id block.ID, want []byte) error {
 	dst := make([]byte, len(want)+1)
-	n, err := e.store.Read(e.Context(), id, 0, dst)
+	n := 0
+	err := errstest.Again(func() (err error) { n, err = e.store.Read(e.Context(), id, 0, dst); return err })
 	if err == nil && !bytes.Equal(dst[:n], want) {
 		err = fmt.Errorf("block %s: got %d bytes that differ from the %d stored", id, n, len(want))
 	}
 	return err
+}
+
+// putAgain, letGo and sweepAgain make calls that may be repeated until they are answered.
+func (e *env) putAgain(h blob.Hold, id block.ID, data []byte) error {
+	return errstest.Again(func() error { return e.store.Put(e.Context(), h, id, data) })
+}
+
+func (e *env) letGo(h blob.Hold) error {
+	return errstest.Again(func() error { return e.store.Release(e.Context(), []block.Holder{h.Holder}) })
+}
+
+func (e *env) sweepAgain() error {
+	return errstest.Again(func() error {
+		_, _, err := e.store.Sweep(e.Context(), e.o.Clock.Now().Add(time.Hour), blob.Budget{}, nil)
+		return err
+	})
 }
 
 var racing = []sentence{
@@ -44,7 +61,7 @@ var racing = []sentence{
 		e.together(8, func(int) error {
 			h := e.hold()
 			for _, data := range datas {
-				if err := e.store.Put(e.Context(), h, block.Sum(data), data); err != nil {
+				if err := e.putAgain(h, block.Sum(data), data); err != nil {
 					return err
 				}
 				if err := e.readBack(block.Sum(data), data); err != nil {
@@ -73,7 +90,7 @@ var racing = []sentence{
 					return
 				default:
 				}
-				if _, _, err := e.store.Sweep(e.Context(), e.o.Clock.Now().Add(time.Hour), blob.Budget{}, nil); err != nil {
+				if err := e.sweepAgain(); err != nil {
 					e.Errorf("Sweep: %v", err)
 					return
 				}
@@ -104,14 +121,14 @@ var racing = []sentence{
 				switch i {
 				case 0:
 					h := e.hold()
-					if err := e.store.Put(e.Context(), h, id, data); err != nil {
+					if err := e.putAgain(h, id, data); err != nil {
 						return err
 					}
-					if err := e.store.Release(e.Context(), []block.Holder{h.Holder}); err != nil {
+					if err := e.letGo(h); err != nil {
 						return err
 					}
 				case 1:
-					if _, _, err := e.store.Sweep(e.Context(), e.o.Clock.Now().Add(time.Hour), blob.Budget{}, nil); err != nil {
+					if err := e.sweepAgain(); err != nil {
 						return err
 					}
 				default:
@@ -135,7 +152,7 @@ var racing = []sentence{
 					if _, err := c.Compact(e.Context()); err != nil {
 						return err
 					}
-					if _, _, err := e.store.Sweep(e.Context(), e.o.Clock.Now().Add(time.Hour), blob.Budget{}, nil); err != nil {
+					if err := e.sweepAgain(); err != nil {
 						return err
 					}
 					continue
@@ -155,14 +172,15 @@ func (e *env) holdAndLetGo(id block.ID, data []byte, byID bool) error {
 	h := e.hold()
 	present := false
 	if byID {
-		missing, err := e.store.Hold(e.Context(), h, []block.ID{id})
+		var missing []block.ID
+		err := errstest.Again(func() (err error) { missing, err = e.store.Hold(e.Context(), h, []block.ID{id}); return err })
 		if err != nil {
 			return err
 		}
 		present = len(missing) == 0
 	}
 	if !present {
-		if err := e.store.Put(e.Context(), h, id, data); err != nil {
+		if err := e.putAgain(h, id, data); err != nil {
 			return err
 		}
 	}
@@ -171,5 +189,5 @@ func (e *env) holdAndLetGo(id block.ID, data []byte, byID bool) error {
 			return fmt.Errorf("held, told present: %v: %w", present, err)
 		}
 	}
-	return e.store.Release(e.Context(), []block.Holder{h.Holder})
+	return e.letGo(h)
 }

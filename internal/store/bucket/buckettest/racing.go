@@ -25,16 +25,10 @@ func (e *env) together(n int, fn func(i int) error) {
 	errstest.OK(e, errors.Join(failed...))
 }
 
-// unanswered reports whether an error says that the store had no time: nothing was done (Busy), or nobody knows (Ambiguous).
-func unanswered(err error) bool { return errs.Is(err, errs.Busy) || errs.Is(err, errs.Ambiguous) }
-
 // lost reports whether an error says that another one won, or that nobody knows.
 func lost(err error) bool {
-	return errs.Is(err, errs.Exists) || errs.Is(err, errs.Conflict) || errs.Is(err, errs.NotFound) || unanswered(err)
+	return errs.Is(err, errs.Exists) || errs.Is(err, errs.Conflict) || errs.Is(err, errs.NotFound) || errstest.Unanswered(err)
 }
-
-// triesMost bounds how often a request without an answer is made again.
-const triesMost = 1000
 
 // claims are the requests for one bucket name by what they were told.
 type claims struct {
@@ -44,7 +38,7 @@ type claims struct {
 	open    []bucket.Container // got no answer: they may have won
 }
 
-// claim asks for the name. Only Exists is a refusal.
+// claim asks for the name, and gives back why there was no answer. Only Exists is a refusal.
 func (r *claims) claim(e *env, c bucket.Container) error {
 	made, err := e.s.Create(e.Context(), c)
 	r.mu.Lock()
@@ -54,9 +48,16 @@ func (r *claims) claim(e *env, c bucket.Container) error {
 		r.won = append(r.won, made)
 	case errs.Is(err, errs.Exists):
 		r.refused = append(r.refused, c)
-	case unanswered(err):
+		err = nil
+	case errstest.Unanswered(err):
 		r.open = append(r.open, c)
-	default:
+	}
+	return err
+}
+
+// race is claim for those who do not ask again.
+func (r *claims) race(e *env, c bucket.Container) error {
+	if err := r.claim(e, c); !errstest.Unanswered(err) {
 		return err
 	}
 	return nil
@@ -71,13 +72,7 @@ func (r *claims) settle(e *env, b naming.BucketName) {
 		for i, asked := range slices.Concat(r.open, r.refused) {
 			c := e.container(naming.ContainerName(fmt.Sprintf("%s-again-%d", asked.Name, i)), b)
 			c.Account = asked.Account
-			for range triesMost {
-				before := len(r.open)
-				errstest.OK(e, r.claim(e, c))
-				if len(r.open) == before {
-					break
-				}
-			}
+			errstest.OK(e, errstest.Again(func() error { return r.claim(e, c) }))
 		}
 		owner, err = e.resolve(b)
 	}
@@ -105,21 +100,13 @@ func (r *claims) settle(e *env, b naming.BucketName) {
 
 // resolve finds the owner of a name, and asks until there is an answer.
 func (e *env) resolve(b naming.BucketName) (c bucket.Container, err error) {
-	for range triesMost {
-		if c, err = e.s.Resolve(e.Context(), b); !unanswered(err) {
-			break
-		}
-	}
+	err = errstest.Again(func() (err error) { c, err = e.s.Resolve(e.Context(), b); return err })
 	return c, err
 }
 
 // lookup is resolve for a name in an account.
 func (e *env) lookup(account naming.AccountID, name naming.ContainerName) (c bucket.Container, err error) {
-	for range triesMost {
-		if c, err = e.s.Lookup(e.Context(), account, name); !unanswered(err) {
-			break
-		}
-	}
+	err = errstest.Again(func() (err error) { c, err = e.s.Lookup(e.Context(), account, name); return err })
 	return c, err
 }
 
@@ -131,7 +118,7 @@ var racing = []sentence{
 			e.together(16, func(i int) error {
 				c := e.container(naming.ContainerName(fmt.Sprintf("%d-%d", round, i)), b)
 				c.Account = naming.AccountID(fmt.Sprintf("%s-%d", e.account, i%4))
-				return r.claim(e, c)
+				return r.race(e, c)
 			})
 			r.settle(e, b)
 		}
@@ -143,16 +130,15 @@ var racing = []sentence{
 			e.together(8, func(i int) error {
 				c := e.container(naming.ContainerName(fmt.Sprintf("kept-%d", round)), b) // one name in each account: clients of an account race for it too
 				c.Account = naming.AccountID(fmt.Sprintf("%s-%d", e.account, i%2))
-				return r.claim(e, c)
+				return r.race(e, c)
 			})
 			r.settle(e, b)
 		}
 	}},
 	{"Race/of updates by revision none is lost", func(e *env) {
-		for range triesMost {
-			if _, err := e.s.Create(e.Context(), e.container("a", "")); err == nil || !unanswered(err) {
-				break
-			}
+		first := e.container("a", "")
+		if err := errstest.Again(func() error { _, err := e.s.Create(e.Context(), first); return err }); !errs.Is(err, errs.Exists) {
+			errstest.OK(e, err)
 		}
 		var done, unknown atomic.Int64
 		each := e.count(20)

@@ -42,7 +42,7 @@ func (o *outcomes) add(err error, refusals ...errs.Kind) error {
 			return nil
 		}
 	}
-	if errs.Is(err, errs.Ambiguous) || errs.Is(err, errs.Busy) {
+	if errstest.Unanswered(err) {
 		o.unknown.Add(1)
 		return nil
 	}
@@ -99,7 +99,8 @@ var racing = []sentence{
 			for k := range each {
 				c := holders[i*each+k]
 				for range 10_000 {
-					cur, err := e.s.Get(e.Context(), e.container, "a", meta.Which{})
+					var cur *object.Version
+					err := errstest.Again(func() (err error) { cur, err = e.s.Get(e.Context(), e.container, "a", meta.Which{}); return err })
 					if err != nil {
 						return err
 					}
@@ -184,12 +185,10 @@ var racing = []sentence{
 			var sealed []object.Summary
 			e.together(9, func(i int) error {
 				if i == 8 {
-					if err := e.s.Seal(e.Context(), e.container); err != nil {
+					if err := errstest.Again(func() error { return e.s.Seal(e.Context(), e.container) }); err != nil {
 						return err
 					}
-					var err error
-					sealed, err = scanAll(e, e.place)
-					return err
+					return errstest.Again(func() (err error) { sealed, err = scanAll(e, e.place); return err })
 				}
 				for j := i; j < len(changes); j += 8 {
 					_, err := e.s.Commit(e.Context(), changes[j])
@@ -211,8 +210,7 @@ var racing = []sentence{
 			var committed error
 			e.together(2, func(i int) error {
 				if i == 0 {
-					_, err := e.s.Reap(e.Context(), e.now.Add(2*time.Hour), 1000)
-					return err
+					return errstest.Again(func() error { _, err := e.s.Reap(e.Context(), e.now.Add(2*time.Hour), 1000); return err })
 				}
 				_, committed = e.s.Commit(e.Context(), c)
 				return nil
@@ -220,7 +218,7 @@ var racing = []sentence{
 			switch {
 			case committed == nil && !e.alive(h):
 				e.Fatal("a committed version's holder was reaped")
-			case committed != nil && !errs.IsThing(committed, errs.Conflict, errs.Holder) && !errs.Is(committed, errs.Ambiguous):
+			case committed != nil && !errs.IsThing(committed, errs.Conflict, errs.Holder) && !errstest.Unanswered(committed):
 				e.Fatal(committed)
 			case errs.Is(committed, errs.Conflict) && (e.alive(h) || !e.dead(h, time.Time{})):
 				e.Fatal("a refused version's holder is not dead")
@@ -234,16 +232,16 @@ var racing = []sentence{
 				return e.copyOf(e.place, source, naming.ObjectName(fmt.Sprintf("copy-%d-%d", i, k)))
 			})
 			removal := e.removal("a", meta.Which{By: meta.ByID, ID: source.ID})
-			var o outcomes
+			var o, removed outcomes
 			e.together(4, func(k int) error {
 				if k == 3 {
 					_, err := e.s.Commit(e.Context(), removal)
-					return err
+					return removed.add(err)
 				}
 				_, err := e.s.Commit(e.Context(), copies[k])
 				return o.add(err, errs.Conflict)
 			})
-			if h := source.Content.Holder; e.alive(h) != (o.ok.Load() > 0) && o.unknown.Load() == 0 {
+			if h := source.Content.Holder; e.alive(h) != (o.ok.Load() > 0) && o.unknown.Load()+removed.unknown.Load() == 0 {
 				e.Fatalf("%d copies stand, the holder's life: %v", o.ok.Load(), e.alive(h))
 			}
 		}
@@ -267,10 +265,10 @@ var racing = []sentence{
 				}
 				return nil
 			})
-			if (finished == nil) == (aborted == nil) && !errs.Is(finished, errs.Ambiguous) && !errs.Is(aborted, errs.Ambiguous) {
+			if (finished == nil) == (aborted == nil) && !errstest.Unanswered(finished) && !errstest.Unanswered(aborted) {
 				e.Fatalf("completion: %v, abort: %v", finished, aborted)
 			}
-			if put == nil && e.alive(late.Content.Holder) {
+			if put == nil && (finished == nil || aborted == nil) && e.alive(late.Content.Holder) {
 				e.Fatal("a part survived its upload")
 			}
 		}
@@ -313,17 +311,19 @@ var racing = []sentence{
 			holders[i] = c.Version.Content.Holder
 			return c
 		})
+		var o outcomes
 		e.together(3, func(i int) error {
 			if i == 2 {
 				for range 20 {
-					if err := e.s.Forget(e.Context(), holders); err != nil {
+					if err := errstest.Again(func() error { return e.s.Forget(e.Context(), holders) }); err != nil {
 						return err
 					}
 				}
 				return nil
 			}
 			for j := i; j < len(changes); j += 2 {
-				if _, err := e.s.Commit(e.Context(), changes[j]); err != nil {
+				_, err := e.s.Commit(e.Context(), changes[j])
+				if err := o.add(err); err != nil {
 					return err
 				}
 			}
