@@ -242,6 +242,9 @@ type CopyRequest struct {
 	SourceKey *seal.Secret
 	// Checksum, if set and not one that the source's version has, is computed over the data.
 	Checksum object.Algorithm
+	// MD5 gives the copy of an object of parts the MD5 of its bytes for an ETag, for which they are read, and no parts. Not over Options.PutMax,
+	// nor where the content is encrypted, part by part.
+	MD5 bool
 	// Change, if set, changes the attributes that the copy is going to have, and makes a copy onto itself worth while. It may be called several times.
 	Change func(source *object.Version, a *Attributes) error
 
@@ -352,6 +355,9 @@ type CompleteRequest struct {
 	// Checksum is the checksum of the whole object that the client expects, if it said one.
 	Checksum *object.Checksum
 	Customer *seal.Secret // the client's key, of an upload that was begun with one
+	// WhileNewest lets an upload that was completed before be unknown once its object is not the newest version of the name. Otherwise completing it again
+	// has the same answer always.
+	WhileNewest bool
 }
 
 // UploadPage is one page of open uploads.

@@ -52,6 +52,14 @@ func (b *Backend) completed(ctx context.Context, k meta.UploadKey, r CompleteReq
 	if !same {
 		return nil, unknown
 	}
+	if r.WhileNewest {
+		v, err := b.stores.Meta.Get(ctx, k.Container, k.Name, meta.Which{})
+		switch {
+		case errs.Is(err, errs.NotFound), err == nil && v.Upload != k.ID:
+			return nil, unknown
+		}
+		return v, err
+	}
 	v, err := b.stores.Meta.Get(ctx, k.Container, k.Name, meta.Which{By: meta.ByID, ID: done.Version})
 	if errs.Is(err, errs.NotFound) { // replaced or deleted since; the answer is the same
 		return &object.Version{Summary: done.Summary, Parts: done.Parts, Upload: k.ID}, nil

@@ -2,6 +2,9 @@ package backend
 
 import (
 	"context"
+	"encoding/hex"
+	"slices"
+	"strings"
 
 	"pithos/internal/access"
 	"pithos/internal/block"
@@ -147,6 +150,9 @@ func (r *CopyRequest) share(ctx context.Context, o *Object, v *object.Version) e
 	if v.Kind != o.Kind {
 		v.Content.Document = block.Map{}
 	}
+	if r.MD5 && strings.Contains(o.ETag, "-") && len(o.Encryption) == 0 && o.Size <= o.b.opts.PutMax {
+		return r.join(ctx, o, v)
+	}
 	if r.Checksum == "" {
 		return nil
 	}
@@ -158,4 +164,21 @@ func (r *CopyRequest) share(ctx context.Context, o *Object, v *object.Version) e
 	d, err := o.digest(ctx, 0, o.Size, []object.Algorithm{r.Checksum})
 	v.Checksums = d.Checksums
 	return err
+}
+
+// join makes v one part: its ETag and checksums are those of its bytes.
+func (r *CopyRequest) join(ctx context.Context, o *Object, v *object.Version) error {
+	var wanted []object.Algorithm
+	for _, c := range o.Checksums {
+		wanted = append(wanted, c.Algorithm)
+	}
+	if r.Checksum != "" && !slices.Contains(wanted, r.Checksum) {
+		wanted = []object.Algorithm{r.Checksum}
+	}
+	d, err := o.digest(ctx, 0, o.Size, wanted)
+	if err != nil {
+		return err
+	}
+	v.ETag, v.Checksums, v.Parts = hex.EncodeToString(d.MD5[:]), d.Checksums, nil
+	return nil
 }

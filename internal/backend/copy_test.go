@@ -3,6 +3,9 @@ package backend_test
 import (
 	"bytes"
 	"context"
+	"crypto/md5" // the ETag of S3
+	"crypto/sha256"
+	"encoding/hex"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -104,6 +107,47 @@ func TestACopyComputesAChecksumThatTheSourceLacks(t *testing.T) {
 		}
 		if d := cmp.Diff(want, v.Checksums); d != "" {
 			t.Error(d)
+		}
+	}
+}
+
+// The copy of an object of parts has its ETag and parts, unless the MD5 is asked for: then it is one part, and its checksum is over all bytes.
+func TestACopyOfPartsMayHaveItsMD5(t *testing.T) {
+	const most = 1000
+	w := newWorld(t, func(_ *backend.Stores, o *backend.Options) { o.PutMax = most })
+	for _, size := range []int{most / 2, most} { // of each of two parts
+		data := append(random(1, size), random(2, size)...)
+		u := w.begin("x", func(n *backend.NewUpload) { n.Checksum = object.SHA256 })
+		var parts []object.Part
+		for i := range 2 {
+			r := partOf(u, i+1, data[i*size:(i+1)*size])
+			r.Body.Checksums = []object.Algorithm{object.SHA256}
+			p, _, err := w.PutPart(t.Context(), w.alice, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			parts = append(parts, p.Part)
+		}
+		v := w.complete(u, parts...)
+		r := copyOf("x", "y")
+		r.MD5 = true
+		got, _, err := w.Copy(t.Context(), w.alice, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, sha := md5.Sum(data), sha256.Sum256(data)
+		want, wantParts, wantSums := hex.EncodeToString(sum[:]), 0, []object.Checksum{{Algorithm: object.SHA256, Value: string(sha[:])}}
+		if len(data) > most {
+			want, wantParts, wantSums = v.ETag, 2, v.Checksums
+		}
+		if got.ETag != want || len(got.Parts) != wantParts {
+			t.Errorf("of %d bytes: ETag %s, %d parts", len(data), got.ETag, len(got.Parts))
+		}
+		if d := cmp.Diff(wantSums, got.Checksums); d != "" {
+			t.Error(d)
+		}
+		if !bytes.Equal(w.read(target("y")), data) {
+			t.Error("other bytes are read")
 		}
 	}
 }

@@ -339,6 +339,31 @@ func TestARepeatedCompletionHasTheSameAnswer(t *testing.T) {
 	}
 }
 
+// A caller that wants it so is told that a completed upload is unknown, once its object is not the newest of the name.
+func TestACompletedUploadIsKnownWhileItsObjectIsTheNewest(t *testing.T) {
+	w := newWorld(t)
+	for name, gone := range map[string]func(){
+		"replaced": func() { w.put("x", nil) },
+		"deleted": func() {
+			if _, err := w.Delete(t.Context(), w.alice, backend.DeleteRequest{Target: target("x")}); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		u := w.begin("x")
+		r := completion(u, w.part(u, 1, random(1, 200)))
+		r.WhileNewest = true
+		for range 2 {
+			if v, err := w.Complete(t.Context(), w.alice, r); err != nil || v.Upload != u.ID {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		gone()
+		_, err := w.Complete(t.Context(), w.alice, r)
+		wantKind(t, err, errs.NotFound, errs.Upload)
+	}
+}
+
 func TestAnAbortedUploadIsGone(t *testing.T) {
 	w := newWorld(t)
 	u := w.begin("x")

@@ -21,7 +21,8 @@ import (
 //
 // On the way in it reads header lines as they pass. One that net/http would not let through, though an operation may depend on it, travels as the value of
 // a header whose name nobody can guess, and restore puts it back: an Expect other than 100-continue, a Host with bytes beyond ASCII, and header
-// names that are no tokens (RFC 9110, 5.6.2) but printable. On the way out it puts the lines that a door announced behind the status line.
+// names that are no tokens (RFC 9110, 5.6.2) but printable. Where the target is a whole URL, whose host counts (RFC 9112, 3.2.2), the Host that was sent beside it is
+// kept for who checks what a client signed (wire.SentHost). On the way out it puts the lines that a door announced behind the status line.
 //
 // It follows the framing of requests only where that has one meaning: no length, or one Content-Length of digits and no
 // Transfer-Encoding. After any other request the rest of the connection passes as it is. Names with spaces or control characters stay as they are,
@@ -85,22 +86,26 @@ func (m *mender) restore(next http.Handler) http.Handler {
 		if changed, ok := r.Header[m.header]; ok {
 			delete(r.Header, m.header)
 			for _, line := range changed {
-				m.putBack(r, line)
+				r = m.putBack(r, line)
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-func (m *mender) putBack(r *http.Request, line string) {
+func (m *mender) putBack(r *http.Request, line string) *http.Request {
 	name, value, _ := strings.Cut(line, ":")
 	value = strings.Trim(value, " \t")
-	if strings.EqualFold(name, "Host") {
+	switch {
+	case strings.EqualFold(name, "Host") && r.URL.Host != "":
+		return wire.WithSentHost(r, value)
+	case strings.EqualFold(name, "Host"):
 		r.Host = value
-		return
+		return r
 	}
 	name = textproto.CanonicalMIMEHeaderKey(name)
 	r.Header[name] = append(r.Header[name], value)
+	return r
 }
 
 // The parts of a request as they pass.
@@ -112,6 +117,33 @@ const (
 	bodyBytes
 	untouched // the rest of the connection passes as it is
 )
+
+// targetForm is what is known of the target in a request line of which only a part may have passed.
+type targetForm uint8
+
+const (
+	inMethod targetForm = iota
+	atTarget
+	plainTarget
+	wholeURL
+)
+
+// read goes on with the bytes of the request line.
+func (f targetForm) read(data []byte) targetForm {
+	for _, b := range data {
+		switch {
+		case f == inMethod && b == ' ':
+			f = atTarget
+		case f == atTarget && (b == '/' || b == '*'):
+			return plainTarget
+		case f == atTarget:
+			return wholeURL
+		case f != inMethod:
+			return f
+		}
+	}
+	return f
+}
 
 // lineMax bounds a line that is held back until it is whole; net/http bounds the sum.
 const lineMax = 64 << 10
@@ -147,6 +179,7 @@ type mending struct {
 	mark string
 
 	phase   phase
+	target  targetForm
 	left    int64  // of the body
 	sized   bool   // a Content-Length was seen
 	raw     []byte // read, and not looked at yet
@@ -267,8 +300,10 @@ func (c *mending) scan(data []byte) int {
 		case requestLine:
 			end := bytes.IndexByte(data[pos:], '\n')
 			if end < 0 {
+				c.target = c.target.read(data[pos:])
 				return len(data)
 			}
+			c.target = c.target.read(data[pos : pos+end])
 			pos += end + 1
 			c.phase, c.left, c.sized = headerLines, 0, false
 		case headerLines:
@@ -300,14 +335,14 @@ func (c *mending) endHeader() {
 	case c.left > 0:
 		c.phase = bodyBytes
 	default:
-		c.phase = requestLine
+		c.phase, c.target = requestLine, inMethod
 	}
 }
 
 // pass counts bytes of a body.
 func (c *mending) pass(n int64) {
 	if c.left -= n; c.left <= 0 {
-		c.phase = requestLine
+		c.phase, c.target = requestLine, inMethod
 	}
 }
 
@@ -344,7 +379,7 @@ func (c *mending) passes(line []byte) bool {
 	name := line[:end]
 	switch end {
 	case len("Host"):
-		return !bytes.EqualFold(name, []byte("Host")) || !hasHigh(line)
+		return !bytes.EqualFold(name, []byte("Host")) || !hasHigh(line) && c.target != wholeURL
 	case len("Expect"):
 		return !bytes.EqualFold(name, []byte("Expect")) || hasFold(line[end:], "100-continue") || len(bytes.TrimSpace(line[end+1:])) == 0
 	case len("Content-Length"):

@@ -154,6 +154,41 @@ func TestEmptyAnswersTellTheirLength(t *testing.T) {
 	}
 }
 
+// Where the target is a whole URL, its host counts; the Host that was sent beside it is not lost.
+func TestTheHostBesideAWholeURLIsKept(t *testing.T) {
+	hosts := func(w http.ResponseWriter, r *http.Request) {
+		text := r.Method + " " + r.Host + " " + wire.SentHost(r) + "\n"
+		w.Header().Set("Content-Length", fmt.Sprint(len(text)))
+		_, _ = io.WriteString(w, text)
+	}
+	const odd = "h:80:80"
+	requests := []struct{ send, want string }{
+		{"PUT http://u/a HTTP/1.1\r\nHost: " + odd + "\r\nContent-Length: 2\r\n\r\nhi", "PUT u " + odd},
+		{"GET /http://u/a HTTP/1.1\r\nHost: h\r\n\r\n", "GET h "},
+		{"GET https://u:1/a HTTP/1.1\r\nHost: \xe2\x98\xba.h\r\n\r\n", "GET u:1 \xe2\x98\xba.h"},
+		{"GET http://u HTTP/1.1\r\nHost:\r\n\r\n", "GET u "},
+	}
+	for _, over := range []string{"TCP", "TLS"} {
+		conn, r := mended(t, over, hosts)
+		for _, whole := range []bool{true, false} {
+			for _, one := range requests {
+				piece := len(one.send)
+				if !whole {
+					piece = 1
+				}
+				for rest := one.send; rest != ""; rest = rest[piece:] {
+					if _, err := io.WriteString(conn, rest[:piece]); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, body := answerOf(t, r); body != one.want+"\n" {
+					t.Errorf("%q over %s: %q", one.send, over, body)
+				}
+			}
+		}
+	}
+}
+
 // TestWhatSmugglesIsRefused shows that what two readers could understand in two ways is refused as before.
 func TestWhatSmugglesIsRefused(t *testing.T) {
 	for _, lines := range []string{
@@ -172,6 +207,7 @@ func TestWhatSmugglesIsRefused(t *testing.T) {
 // FuzzMend feeds a connection with anything in pieces of any size: what comes out is what went in, but for the lines that were marked.
 func FuzzMend(f *testing.F) {
 	f.Add([]byte("PUT /a HTTP/1.1\r\nHost: \xe2h\r\nExpect: 200\r\nX(: 1\r\nContent-Length: 2\r\n\r\nhiGET / HTTP/1.1\r\n\r\n"), byte(7), byte(64))
+	f.Add([]byte("GET http://u/ HTTP/1.1\r\nHost: h\r\n\r\n"), byte(2), byte(9))
 	f.Add([]byte("GET / HTTP/1.0\n\nGET / HTTP/1.1\nTransfer-Encoding: chunked\nExpect: 5\n\n"), byte(1), byte(1))
 	f.Add([]byte("\r\n\r\nA\r\n B\r\nHost\xff\r\nContent-Length: 99999999999999999999\r\n\r\n"), byte(3), byte(2))
 	f.Fuzz(func(t *testing.T, data []byte, piece, room byte) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/http"
 	"regexp"
@@ -245,6 +246,29 @@ func (c *call) withRanges(f *fault) *fault {
 		return f.carrying("Accept-Ranges", "bytes")
 	}
 	return f
+}
+
+// chunkMin is the least that a chunk of a body may hold at Swift's address, as at AWS, unless it is the last. The S3 door proper takes any: there are clients of
+// other services that send what they have.
+const chunkMin = 8 << 10
+
+// tooLong tells that a document is too long: at AWS's own limit for them with MaxMessageLengthExceeded, in Swift with MalformedXML.
+func (c *call) tooLong(err error) error {
+	var f *fault
+	if c.door.o.AsSwift && errors.As(err, &f) && f.code == MaxMessageLengthExceeded {
+		return fail(MalformedXML, "").because(err)
+	}
+	return err
+}
+
+// swiftMarkers writes the markers behind a page of uploads that is the last one: Swift names the last upload of several all the same.
+func (c *call) swiftMarkers(x *document, page *backend.UploadPage, encode func(string) string) {
+	var key, id string
+	if n := len(page.Uploads); n > 1 {
+		key, id = encode(string(page.Uploads[n-1].Name)), page.Uploads[n-1].ID
+	}
+	x.text("NextKeyMarker", key)
+	x.text("NextUploadIdMarker", id)
 }
 
 // refusedBytes is how much of a refused body is read and dropped: a Swift client sends all of it before it reads the answer.

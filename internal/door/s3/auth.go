@@ -41,6 +41,9 @@ func (d *Door) authenticate(ctx context.Context, c *call) error {
 		Method: r.Method, Target: r.RequestURI, Host: r.Host, Header: r.Header,
 		ContentLength: r.ContentLength, TransferEncoding: r.TransferEncoding, Bucket: c.vhost, Places: d.places(c), StrictLife: d.o.AsSwift,
 	}
+	if d.o.AsSwift {
+		signed.ChunkMin = chunkMin
+	}
 	var who access.Principal
 	a, err := d.verifier.Verify(ctx, &signed, func(ctx context.Context, accessKey string) (string, error) {
 		id, p, err := d.b.Identify(ctx, accessKey)
@@ -69,10 +72,13 @@ func (d *Door) authenticate(ctx context.Context, c *call) error {
 // places are the hosts and prefixes that a client may have signed, besides what has come: those it is known to have used, then all that the service is
 // known by.
 func (d *Door) places(c *call) []sigv4.Place {
-	if len(d.o.Places) == 0 && (c.origin.Prefix == "" || c.origin.Sent) {
-		return nil
-	}
 	var list []sigv4.Place
+	if host := d.sentHost(c); host != "" {
+		list = append(list, sigv4.Place{Host: host})
+	}
+	if len(d.o.Places) == 0 && (c.origin.Prefix == "" || c.origin.Sent) {
+		return list
+	}
 	if c.origin.Prefix != "" && !c.origin.Sent {
 		list = append(list, sigv4.Place{Host: c.origin.Host, Prefix: c.origin.Prefix})
 	}
@@ -83,6 +89,18 @@ func (d *Door) places(c *call) []sigv4.Place {
 		}
 	}
 	return list
+}
+
+// sentHost is the Host header that a client of Swift's may have signed though its target is a whole URL with another host: Swift takes the header. It counts only where
+// neither host names a bucket, so that what is addressed does not hang on either.
+func (d *Door) sentHost(c *call) string {
+	if !d.o.AsSwift {
+		return ""
+	}
+	if host := wire.SentHost(c.r); c.vhost == "" && d.vhost(host) == "" {
+		return host
+	}
+	return ""
 }
 
 // takeHoisted moves the headers that a presigned query carries to the headers. A header that was sent as such stays.

@@ -14,7 +14,7 @@ func TestSignatureCodesAreKnown(t *testing.T) {
 	for _, c := range sigv4.Codes() {
 		want := http.StatusBadRequest
 		switch c {
-		case sigv4.AccessDenied, sigv4.InvalidAccessKeyID, sigv4.RequestTimeTooSkewed, sigv4.SignatureDoesNotMatch:
+		case sigv4.AccessDenied, sigv4.InvalidAccessKeyID, sigv4.InvalidChunkSize, sigv4.RequestTimeTooSkewed, sigv4.SignatureDoesNotMatch:
 			want = http.StatusForbidden
 		case sigv4.MissingContentLength:
 			want = http.StatusLengthRequired

@@ -78,7 +78,7 @@ func (c *call) readConfiguration(n *backend.NewContainer) error {
 	}
 	raw, err := c.wholeBody(c.door.o.Limits.XMLBytes)
 	if err != nil || len(raw) == 0 {
-		return err
+		return c.tooLong(err)
 	}
 	var doc createBucketDocument
 	if err := decodeXML(raw, &doc); err != nil {

@@ -36,12 +36,14 @@ const (
 	InternalError                 code = "InternalError"
 	InvalidAccessKeyID            code = "InvalidAccessKeyId"
 	InvalidArgument               code = "InvalidArgument"
+	InvalidChunkSize              code = "InvalidChunkSizeError"
 	InvalidBucketName             code = "InvalidBucketName"
 	InvalidBucketState            code = "InvalidBucketState"
 	InvalidDigest                 code = "InvalidDigest"
 	InvalidLocationConstraint     code = "InvalidLocationConstraint"
 	InvalidObjectState            code = "InvalidObjectState"
 	InvalidPart                   code = "InvalidPart"
+	InvalidPartNumber             code = "InvalidPartNumber"
 	InvalidPartOrder              code = "InvalidPartOrder"
 	InvalidPolicyDocument         code = "InvalidPolicyDocument"
 	InvalidRange                  code = "InvalidRange"
@@ -115,7 +117,7 @@ func (c code) status() int {
 		return http.StatusNotModified
 	case PermanentRedirect:
 		return http.StatusMovedPermanently
-	case AccessDenied, AccessForbidden, InvalidAccessKeyID, InvalidObjectState, InvalidSecurity, NotSignedUp, QuotaExceeded,
+	case AccessDenied, AccessForbidden, InvalidAccessKeyID, InvalidChunkSize, InvalidObjectState, InvalidSecurity, NotSignedUp, QuotaExceeded,
 		RequestTimeTooSkewed, SignatureDoesNotMatch:
 		return http.StatusForbidden
 	case NoSuchBucket, NoSuchBucketPolicy, NoSuchConfiguration, NoSuchCORSConfiguration, NoSuchKey, NoSuchLifecycleConfiguration, NoSuchObjectLock,
@@ -130,7 +132,7 @@ func (c code) status() int {
 		return http.StatusLengthRequired
 	case PreconditionFailed:
 		return http.StatusPreconditionFailed
-	case InvalidRange:
+	case InvalidRange, InvalidPartNumber:
 		return http.StatusRequestedRangeNotSatisfiable
 	case InternalError:
 		return http.StatusInternalServerError
@@ -175,12 +177,14 @@ var messages = map[code]string{
 	InternalError:                 "We encountered an internal error. Please try again.",
 	InvalidAccessKeyID:            "The access key id that you provided does not exist in our records.",
 	InvalidArgument:               "Invalid Argument",
+	InvalidChunkSize:              "Only the last chunk is allowed to have a size less than 8192 bytes",
 	InvalidBucketName:             "The specified bucket is not valid.",
 	InvalidBucketState:            "The request is not valid for the current state of the bucket.",
 	InvalidDigest:                 "The Content-MD5 or checksum value that you specified is not valid.",
 	InvalidLocationConstraint:     "The specified location constraint is not valid.",
 	InvalidObjectState:            "The operation is not valid for the current state of the object.",
-	InvalidPart:                   "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.",
+	InvalidPart:                   "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+	InvalidPartNumber:             "The requested partnumber is not satisfiable",
 	InvalidPartOrder:              "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
 	InvalidPolicyDocument:         "The content of the form does not meet the conditions specified in the policy document.",
 	InvalidRange:                  "The requested range is not satisfiable",
@@ -192,12 +196,12 @@ var messages = map[code]string{
 	InvalidToken:                  "The provided token is malformed or otherwise not valid.",
 	InvalidURI:                    "Couldn't parse the specified URI.",
 	KeyTooLong:                    "Your key is too long.",
-	MalformedACL:                  "The XML you provided was not well-formed or did not validate against our published schema.",
+	MalformedACL:                  "The XML you provided was not well-formed or did not validate against our published schema",
 	MalformedPOSTRequest:          "The body of your POST request is not well-formed multipart/form-data.",
 	MalformedPolicy:               "The policy is not in the valid JSON format.",
 	PolicyTooLarge:                "Policy exceeds the maximum allowed document size.",
 	MalformedTrailer:              "The request contained trailing data that was not well-formed or did not conform to our published schema.",
-	MalformedXML:                  "The XML you provided was not well-formed or did not validate against our published schema.",
+	MalformedXML:                  "The XML you provided was not well-formed or did not validate against our published schema",
 	MaxMessageLengthExceeded:      "Your request was too large.",
 	MaxPostPreDataLength:          "Your POST request fields preceding the upload file were too large.",
 	MetadataTooLarge:              "Your metadata headers exceed the maximum allowed metadata size.",

@@ -304,10 +304,13 @@ func (c *call) versionMarker(ctx context.Context, key, text string) (object.Vers
 	if text == "" {
 		return 0, nil
 	}
+	which, err := parseVersion(text)
+	if _, given := c.query.lookup("key-marker"); err != nil && given {
+		return 0, badArgument("version-id-marker", text, "Invalid version id specified")
+	}
 	if key == "" {
 		return 0, badArgument("version-id-marker", text, "A version-id marker cannot be specified without a key marker.")
 	}
-	which, err := parseVersion(text)
 	if err != nil || which.By == meta.ByID {
 		return which.ID, err
 	}

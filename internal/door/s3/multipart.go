@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"pithos/internal/backend"
+	"pithos/internal/errs"
 	"pithos/internal/object"
 )
 
@@ -103,13 +104,13 @@ func uploadPart(ctx context.Context, c *call) (*reply, error) {
 
 // partElement is a part in CompleteMultipartUpload.
 type partElement struct {
-	Number    int    `xml:"PartNumber"`
-	ETag      string `xml:"ETag"`
-	CRC32     string `xml:"ChecksumCRC32"`
-	CRC32C    string `xml:"ChecksumCRC32C"`
-	CRC64NVME string `xml:"ChecksumCRC64NVME"`
-	SHA1      string `xml:"ChecksumSHA1"`
-	SHA256    string `xml:"ChecksumSHA256"`
+	Number    int     `xml:"PartNumber"`
+	ETag      *string `xml:"ETag"` // must be there, if only empty
+	CRC32     string  `xml:"ChecksumCRC32"`
+	CRC32C    string  `xml:"ChecksumCRC32C"`
+	CRC64NVME string  `xml:"ChecksumCRC64NVME"`
+	SHA1      string  `xml:"ChecksumSHA1"`
+	SHA256    string  `xml:"ChecksumSHA256"`
 }
 
 // completeDocument is the body of CompleteMultipartUpload.
@@ -121,7 +122,7 @@ type completeDocument struct {
 // completeMultipartUpload serves CompleteMultipartUpload. Assembly moves references only, so the answer comes at once and needs no
 // white space to keep the connection alive.
 func completeMultipartUpload(ctx context.Context, c *call) (*reply, error) {
-	r := backend.CompleteRequest{Container: c.ref(), Name: c.name, Upload: c.query.get("uploadId"), Size: -1}
+	r := backend.CompleteRequest{Container: c.ref(), Name: c.name, Upload: c.query.get("uploadId"), Size: -1, WhileNewest: c.door.o.AsSwift}
 	var err error
 	if r.If, err = c.writeCondition(); err != nil {
 		return nil, err
@@ -142,7 +143,7 @@ func completeMultipartUpload(ctx context.Context, c *call) (*reply, error) {
 	}
 	v, err := c.door.b.Complete(ctx, c.caller, r)
 	if err != nil {
-		return nil, conditional(err)
+		return nil, conditional(whichPart(err, &r))
 	}
 	c.setVersion(v, false)
 	c.told(ctx, v)
@@ -153,6 +154,21 @@ func completeMultipartUpload(ctx context.Context, c *call) (*reply, error) {
 	x.etag(v.ETag)
 	x.checksumsTyped(v.Checksums)
 	return x.reply(c, "CompleteMultipartUploadResult"), nil
+}
+
+// whichPart tells of which part a refused completion speaks, as AWS does.
+func whichPart(err error, r *backend.CompleteRequest) error {
+	var e *errs.Error
+	if errs.ReasonOf(err) != errs.PartMissing || !errors.As(err, &e) {
+		return err
+	}
+	f := fail(InvalidPart, "").because(err).with("UploadId", r.Upload)
+	for _, p := range r.Parts {
+		if number := itoa(p.Number); number == e.Name {
+			return f.with("PartNumber", number).with("ETag", clip(p.ETag))
+		}
+	}
+	return f
 }
 
 // completionParts reads the list of parts. Quotes around ETags may be missing. A part that is listed twice in a row counts as listed
@@ -175,6 +191,9 @@ func (c *call) completionParts() ([]backend.CompletePart, error) {
 		if p.Number < 1 || p.Number > partsMax {
 			return nil, badArgument("PartNumber", itoa(p.Number), "Part number must be an integer between 1 and 10000, inclusive")
 		}
+		if p.ETag == nil {
+			return nil, fail(MalformedXML, "")
+		}
 		sums, err := p.checksums()
 		if err != nil {
 			return nil, err
@@ -182,7 +201,7 @@ func (c *call) completionParts() ([]backend.CompletePart, error) {
 		if last := len(parts) - 1; last >= 0 && parts[last].Number == p.Number {
 			parts = parts[:last]
 		}
-		parts = append(parts, backend.CompletePart{Number: p.Number, ETag: strings.Trim(strings.TrimSpace(p.ETag), `"`), Checksums: sums})
+		parts = append(parts, backend.CompletePart{Number: p.Number, ETag: strings.Trim(strings.TrimSpace(*p.ETag), `"`), Checksums: sums})
 	}
 	return parts, nil
 }

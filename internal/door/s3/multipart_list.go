@@ -164,8 +164,7 @@ func listMultipartUploads(ctx context.Context, c *call) (*reply, error) {
 		x.text("NextKeyMarker", encode(page.NextName))
 		x.text("NextUploadIdMarker", page.NextID)
 	case c.door.o.AsSwift:
-		x.text("NextKeyMarker", "")
-		x.text("NextUploadIdMarker", "")
+		c.swiftMarkers(x, &page, encode)
 	}
 	x.textIf("Delimiter", encode(delimiter))
 	if prefix != "" || !c.door.o.AsSwift {

@@ -51,6 +51,7 @@ func copyObject(ctx context.Context, c *call) (*reply, error) {
 		Source: source, SourceIf: sourceIf,
 		Container: c.ref(), Name: c.name, If: cond,
 		ReplaceAttributes: replace, ReplaceTags: replaceTags, Attributes: attributes, Checksum: algorithm, SourceKey: sourceKey,
+		MD5: c.door.o.AsSwift,
 	})
 	if err != nil {
 		return nil, copyError(source, err)

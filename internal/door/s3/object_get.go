@@ -152,7 +152,7 @@ type selection struct {
 }
 
 // selection reads Range and partNumber. A range that cannot be parsed, and several ranges, mean the whole object, as at AWS.
-// Errors: InvalidRange, InvalidPart, InvalidRequest.
+// Errors: InvalidRange, InvalidPart, InvalidPartNumber, InvalidRequest.
 func (c *call) selection(v *object.Version) (selection, error) {
 	whole := selection{n: v.Size}
 	number, byPart := c.query.lookup("partNumber")
@@ -161,7 +161,7 @@ func (c *call) selection(v *object.Version) (selection, error) {
 	case byPart && ranged:
 		return whole, fail(InvalidRequest, "Cannot specify both Range header and partNumber query parameter")
 	case byPart:
-		return partOf(v, number)
+		return c.partOf(v, number)
 	case !ranged:
 		return whole, nil
 	}
@@ -179,8 +179,9 @@ func (c *call) selection(v *object.Version) (selection, error) {
 	return selection{off: ranges[0].Start, n: ranges[0].Length, partial: true}, nil
 }
 
-// partOf finds a part of an assembled version. Any other version is one part.
-func partOf(v *object.Version, text string) (selection, error) {
+// partOf finds a part of an assembled version. Any other version is one part. A part that is not there is InvalidPartNumber (416) at AWS and here as Swift;
+// ceph/s3-tests want InvalidPart (400).
+func (c *call) partOf(v *object.Version, text string) (selection, error) {
 	number, err := strconv.Atoi(text)
 	if err != nil || number < 1 || number > partsMax {
 		return selection{}, badArgument("partNumber", text, "Part number must be an integer between 1 and 10000, inclusive")
@@ -196,7 +197,11 @@ func partOf(v *object.Version, text string) (selection, error) {
 		}
 		off += v.Parts[i].Size
 	}
-	return selection{}, fail(InvalidPart, "The requested partnumber is not satisfiable").
+	absent := InvalidPart
+	if c.door.o.AsSwift {
+		absent = InvalidPartNumber
+	}
+	return selection{}, fail(absent, InvalidPartNumber.message()).
 		with("PartNumberRequested", text).with("ActualPartCount", strconv.Itoa(max(len(v.Parts), 1)))
 }
 

@@ -161,7 +161,7 @@ func appendEscaped(dst []byte, s string) []byte {
 func (c *call) xmlBody(v any) error {
 	raw, err := c.wholeBody(c.door.o.Limits.XMLBytes)
 	if err != nil {
-		return err
+		return c.tooLong(err)
 	}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return fail(MissingRequestBody, "")

@@ -49,3 +49,16 @@ func (o *Origin) Strip(path string) string {
 	}
 	return path
 }
+
+type sentHostKey struct{}
+
+// WithSentHost gives a request whose target is a whole URL the Host header that was sent beside it.
+func WithSentHost(r *http.Request, host string) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), sentHostKey{}, host))
+}
+
+// SentHost is the Host header that was sent beside a target that is a whole URL, "" for none. It names nothing (RFC 9112, 3.2.2), but a client may have signed it.
+func SentHost(r *http.Request) string {
+	host, _ := r.Context().Value(sentHostKey{}).(string)
+	return host
+}

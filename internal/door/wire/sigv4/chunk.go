@@ -32,7 +32,8 @@ type chunkSeed struct {
 // Body reads the bytes of a request, without framing. It is used by one goroutine.
 //
 // A Read that fails with anything but io.EOF means that the body is not what the client declared; bytes that were read
-// before are then worthless. The framing has no lower limit for chunks, and no upper one but the declared length, since a chunk is never held.
+// before are then worthless. The framing has no upper limit for chunks but the declared length, since a chunk is never held, and a lower one only if
+// the request was verified with one.
 type Body struct {
 	auth *Auth
 	src  io.Reader
@@ -41,6 +42,8 @@ type Body struct {
 	br       *bufio.Reader
 	rest     int64    // declared bytes still to come
 	left     int64    // of them in the present chunk
+	number   int      // of the present chunk
+	last     int64    // size of the chunk before
 	prev     [32]byte // signature before the present chunk's
 	want     [32]byte // signature of the present chunk
 	garbled  string   // what came in its place, if that is no signature
@@ -147,6 +150,10 @@ func (b *Body) nextChunk() error {
 	if err != nil {
 		return err
 	}
+	if b.number++; size > 0 && b.number > 1 && b.last < b.auth.chunkMin {
+		return tooSmall(b.auth.chunkMin, b.last, b.number)
+	}
+	b.last = size
 	if size > b.rest {
 		return miscounted("the chunks hold more bytes than x-amz-decoded-content-length declares", b.auth.DecodedLength, b.auth.DecodedLength-b.rest+size)
 	}
@@ -405,6 +412,12 @@ func malformed(why string) error {
 func miscounted(why string, declared, sent int64) error {
 	return incomplete(errs.ExcessBody, shortM, why,
 		Field{"NumberBytesExpected", strconv.FormatInt(declared, 10)}, Field{"NumberBytesProvided", strconv.FormatInt(sent, 10)})
+}
+
+// tooSmall is the refusal of a chunk that another one follows. As at AWS it tells the number of the one that follows.
+func tooSmall(least, size int64, number int) error {
+	return refuse("sigv4.Body", InvalidChunkSize, "Only the last chunk is allowed to have a size less than "+strconv.FormatInt(least, 10)+" bytes",
+		Field{"Chunk", strconv.Itoa(number)}, Field{"BadChunkSize", strconv.FormatInt(size, 10)})
 }
 
 func malformedTrailer() error {

@@ -278,3 +278,30 @@ func FuzzChunks(f *testing.F) {
 		}
 	})
 }
+
+// Only the last chunk may be smaller than the least, if there is one.
+func TestSmallChunks(t *testing.T) {
+	for _, m := range modes {
+		for _, one := range []struct {
+			least int64
+			size  int
+			bad   bool
+		}{{0, 10, false}, {100, 100, false}, {100, 250, false}, {101, 100, true}} {
+			r, framed := stream(m.mode, "250", bytes.Repeat([]byte("x"), 250), one.size, m.trailers...)
+			r.ChunkMin = one.least
+			_, _, err := receive(t, r, bytes.NewReader(framed))
+			var refused *sigv4.Error
+			switch {
+			case !one.bad && err != nil:
+				t.Errorf("%s in chunks of %d: %v", m.mode, one.size, err)
+			case one.bad && (!errors.As(err, &refused) || refused.Code != sigv4.InvalidChunkSize):
+				t.Errorf("%s in chunks of %d: %v", m.mode, one.size, err)
+			case one.bad:
+				want := []sigv4.Field{{Name: "Chunk", Value: "2"}, {Name: "BadChunkSize", Value: "100"}}
+				if !slices.Equal(refused.Fields, want) || !strings.Contains(refused.Message, "less than 101 bytes") {
+					t.Errorf("%q, %v", refused.Message, refused.Fields)
+				}
+			}
+		}
+	}
+}

@@ -13,6 +13,7 @@ const (
 	IncompleteBody         Code = "IncompleteBody"                    // 400
 	InvalidAccessKeyID     Code = "InvalidAccessKeyId"                // 403
 	InvalidArgument        Code = "InvalidArgument"                   // 400
+	InvalidChunkSize       Code = "InvalidChunkSizeError"             // 403
 	InvalidRequest         Code = "InvalidRequest"                    // 400
 	InvalidToken           Code = "InvalidToken"                      // 400
 	InvalidURI             Code = "InvalidURI"                        // 400
@@ -28,7 +29,7 @@ const (
 // Codes lists the codes, so that a door's table can be tested to have a status for each.
 func Codes() []Code {
 	return []Code{
-		AccessDenied, HeaderMalformed, QueryParameters, IncompleteBody, InvalidAccessKeyID, InvalidArgument, InvalidRequest, InvalidToken,
+		AccessDenied, HeaderMalformed, QueryParameters, IncompleteBody, InvalidAccessKeyID, InvalidArgument, InvalidChunkSize, InvalidRequest, InvalidToken,
 		InvalidURI, MalformedTrailer, MissingContentLength, NotImplemented, RequestTimeTooSkewed, SignatureDoesNotMatch, ContentSHA256Mismatch,
 	}
 }

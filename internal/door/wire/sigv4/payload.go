@@ -76,6 +76,7 @@ func (a *Auth) readPayload(r *Request, mode string) error {
 		return nil
 	}
 	var err error
+	a.chunkMin = r.ChunkMin
 	a.DecodedLength, err = decodedLength(r)
 	return err
 }

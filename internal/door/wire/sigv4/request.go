@@ -24,6 +24,9 @@ type Request struct {
 	Places []Place
 	// StrictLife refuses a presigned URL of negative life as malformed (AuthorizationQueryParametersError) in place of expired.
 	StrictLife bool
+	// ChunkMin is the smallest chunk of a streamed body, bytes, but for the last one; 0: any (User Guide, "Signature calculations for the authorization
+	// header: chunked upload", asks for 8 KiB).
+	ChunkMin int64
 }
 
 // Place is a host and the beginning of all its paths, without a slash at its end.

@@ -78,9 +78,10 @@ type Auth struct {
 	// Trailers are the names, in lower case, that x-amz-trailer declares, as often as it does; also where Payload has none (Payload.Trailing).
 	Trailers []string
 
-	claimed string    // x-amz-content-sha256 as sent, when Payload is Hashed
-	hoisted []param   // x-amz-* parameters of a presigned URL
-	chain   chunkSeed // for the signatures of chunks
+	chunkMin int64     // bytes of every chunk but the last
+	claimed  string    // x-amz-content-sha256 as sent, when Payload is Hashed
+	hoisted  []param   // x-amz-* parameters of a presigned URL
+	chain    chunkSeed // for the signatures of chunks
 }
 
 // Hoisted gives a header that a presigned URL carries in its query instead, by name in lower case ("x-amz-checksum-crc32").
