@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"pithos/internal/backend"
+	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 	"pithos/internal/object"
 )
@@ -92,6 +93,9 @@ func uploadPart(ctx context.Context, c *call) (*reply, error) {
 		return nil, err
 	}
 	c.set("Etag", quote(p.ETag))
+	if c.door.o.AsSwift {
+		c.set("Last-Modified", wire.FormatDate(c.shownTime(p.Modified)))
+	}
 	for _, s := range p.Checksums {
 		for _, n := range algorithmNames {
 			if n.a == s.Algorithm {

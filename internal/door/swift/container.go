@@ -44,7 +44,7 @@ func getContainer(ctx context.Context, c *call) (*reply, error) {
 	}
 	container, err := c.door.b.Container(ctx, c.caller, c.ref(), access.ListBucket)
 	if err != nil {
-		return nil, err
+		return c.listUploads(ctx, q, err)
 	}
 	usage, err := c.door.b.ContainerUsage(ctx, c.caller, c.ref())
 	if err != nil {
