@@ -9,7 +9,10 @@ import (
 )
 
 // short is what of the suite runs with all tests; the whole of it is "make swift-tests".
-var short = []string{"test_protocol", "test_domain_remap", "test_dlo", "test_versioned_writes", "s3api/test_acl", "s3api/test_versioning", "s3api/test_xxe_injection"}
+var short = []string{
+	"test_protocol", "test_domain_remap", "test_dlo", "test_versioned_writes", "v3/test_access_control",
+	"s3api/test_acl", "s3api/test_presigned", "s3api/test_versioning", "s3api/test_xxe_injection", "s3/test_versioning",
+}
 
 // TestSwiftsOwnTests runs a part of Swift's functional tests. Every one that passes on Swift must pass, and none may be skipped that runs there; each part's
 // requests must have reached the server, as that counts them.
