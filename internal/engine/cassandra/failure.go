@@ -65,6 +65,13 @@ func transient(err error) bool {
 	return false
 }
 
+// superseded reports whether the cluster says of a read that the outcome of a lightweight transaction is unknown.
+func superseded(err error) bool {
+	var late *gocql.RequestErrWriteTimeout
+	var unsure *gocql.RequestErrCASWriteUnknown
+	return errors.As(err, &late) && late.WriteType == "CAS" || errors.As(err, &unsure)
+}
+
 // tooManyTombstones reports whether a read failed because it met more tombstones than the cluster reads over. It will fail again.
 func tooManyTombstones(err error) bool {
 	const reason = 1 // READ_TOO_MANY_TOMBSTONES

@@ -3,6 +3,7 @@ package cassandra
 import (
 	"sync"
 	"testing"
+	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
@@ -175,5 +176,33 @@ func TestLateBuckets(t *testing.T) {
 			t.Fatal(err)
 		}
 		remove(c)
+	}
+}
+
+// TestSupersededReads answers serial reads as Cassandra does when another transaction came before: they are asked again, other reads and other errors are not.
+func TestSupersededReads(t *testing.T) {
+	for name, c := range map[string]struct {
+		level gocql.Consistency
+		err   error
+		fails int // how often
+		asked int
+	}{
+		"serial, superseded":        {gocql.Serial, casTimeout(), 3, 4},
+		"serial, of this region":    {gocql.LocalSerial, &gocql.RequestErrCASWriteUnknown{}, 1, 2},
+		"serial, again and again":   {gocql.Serial, casTimeout(), 100, supersededMost},
+		"serial, a host that hangs": {gocql.Serial, gocql.ErrTimeoutNoResponse, 100, 1},
+		"of a quorum":               {gocql.LocalQuorum, casTimeout(), 100, 1},
+	} {
+		asked := 0
+		s := &Session{gate: newGate(1, 1<<20, time.Minute), hook: func([]step, func() error) error {
+			if asked++; asked <= c.fails {
+				return c.err
+			}
+			return nil
+		}}
+		found, err := s.serially(t.Context(), getBucket, c.level, nil)
+		if asked != c.asked || found != (c.fails < c.asked) || found != (err == nil) {
+			t.Errorf("%s: asked %d times, want %d; found %v, %v", name, asked, c.asked, found, err)
+		}
 	}
 }

@@ -330,16 +330,26 @@ func (s *Session) together(ctx context.Context, steps ...step) error {
 	return s.send(ctx, steps, b.ExecContext)
 }
 
+// supersededMost bounds how often a serial read is asked again that others came before.
+const supersededMost = 5
+
 // serially reads one row at a consistency. A serial one finishes or fences a lightweight transaction in flight first, and is not asked of two
-// hosts at once.
+// hosts at once. When another transaction comes before a serial read that had to propose one of its own, Cassandra answers at once that the outcome of a
+// write is unknown (Paxos.read, Superseded with side effects); there was nothing to write, so it is asked again.
 func (s *Session) serially(ctx context.Context, st statement, level gocql.Consistency, args []any, dest ...any) (found bool, err error) {
-	err = s.send(ctx, []step{{st, args}}, func(ctx context.Context) error {
-		q := s.query(st, args...).Consistency(level)
-		if level == gocql.Serial || level == gocql.LocalSerial {
-			q = q.SetSpeculativeExecutionPolicy(gocql.NonSpeculativeExecution{})
+	serial := level == gocql.Serial || level == gocql.LocalSerial
+	for n := range supersededMost {
+		err = s.send(ctx, []step{{st, args}}, func(ctx context.Context) error {
+			q := s.query(st, args...).Consistency(level)
+			if serial {
+				q = q.SetSpeculativeExecutionPolicy(gocql.NonSpeculativeExecution{})
+			}
+			return q.ScanContext(ctx, dest...)
+		})
+		if !serial || !superseded(err) || pause(ctx, n) != nil {
+			break
 		}
-		return q.ScanContext(ctx, dest...)
-	})
+	}
 	if errors.Is(err, gocql.ErrNotFound) {
 		return false, nil
 	}
