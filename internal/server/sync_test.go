@@ -16,6 +16,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +29,7 @@ import (
 	"pithos/internal/access"
 	"pithos/internal/backend"
 	"pithos/internal/clock"
+	"pithos/internal/config"
 	"pithos/internal/door/s3"
 	"pithos/internal/door/swift"
 	"pithos/internal/door/wire/sigv4"
@@ -670,5 +673,79 @@ func TestContainerSyncTellsOfDeletionsAtOtherDoors(t *testing.T) {
 	b.must(http.StatusNotFound, "GET", "bucket/o", "")
 	if status, _, body := do("DELETE", "/bucket"); status != http.StatusNoContent {
 		t.Errorf("the trace keeps the bucket: %d %s", status, body)
+	}
+}
+
+// TestServersSynchroniseContainers has two whole servers, as their configuration makes them.
+func TestServersSynchroniseContainers(t *testing.T) {
+	dir := t.TempDir()
+	realms := func(name, text string) string {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte("[r]\nkey = "+realmKey+"\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	to := start(t, filepath.Join(dir, "to"), func(c *config.Config) {
+		c.OpenStack.Listen, c.OpenStack.Sync.Realms = "127.0.0.1:0", realms("to.conf", "")
+	})
+	from := start(t, filepath.Join(dir, "from"), func(c *config.Config) {
+		c.OpenStack.Listen, c.OpenStack.Sync.Interval = "127.0.0.1:0", time.Second
+		c.OpenStack.Sync.Realms = realms("from.conf", "cluster_to = "+to.OpenStack+"/v1/\n")
+	})
+	do := func(r *running, method, path, body string, headers ...string) (int, http.Header) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < len(headers); i += 2 {
+			req.Header.Set(headers[i], headers[i+1])
+		}
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		return res.StatusCode, res.Header
+	}
+	account := func(r *running) (url, token string) {
+		t.Helper()
+		_, h := do(r, http.MethodGet, r.OpenStack+"/auth/v1.0", "", "X-Auth-User", r.Credentials.User, "X-Auth-Key", r.Credentials.Secret)
+		return h.Get("X-Storage-Url"), h.Get("X-Auth-Token")
+	}
+	there, theirs := account(to)
+	here, ours := account(from)
+	if code, _ := do(to, http.MethodPut, there+"/box", "", "X-Auth-Token", theirs, "X-Container-Sync-Key", "secret"); code != http.StatusCreated {
+		t.Fatal(code)
+	}
+	code, _ := do(from, http.MethodPut, here+"/box", "", "X-Auth-Token", ours, "X-Container-Sync-Key", "secret",
+		"X-Container-Sync-To", "//r/to/"+there[strings.LastIndex(there, "/")+1:]+"/box")
+	if code != http.StatusCreated {
+		t.Fatal(code)
+	}
+	if code, _ := do(from, http.MethodPut, here+"/box/o", "bytes", "X-Auth-Token", ours); code != http.StatusCreated {
+		t.Fatal(code)
+	}
+	late := time.NewTimer(2 * time.Minute)
+	defer late.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if code, _ := do(to, http.MethodGet, there+"/box/o", "", "X-Auth-Token", theirs); code == http.StatusOK {
+			break
+		}
+		select {
+		case <-late.C:
+			t.Fatalf("the object does not come:\n%s", from.log)
+		case <-tick.C:
+		}
+	}
+	if _, body := get(t, from.Admin+"/metrics"); !strings.Contains(body, `pithos_task_done_total{task="container-sync",what="sent_bytes"} `) {
+		t.Error("the metrics do not tell of it")
+	}
+	if log := from.log.String() + to.log.String(); strings.Contains(log, realmKey) {
+		t.Error("the log shows the key of the realm")
 	}
 }
