@@ -694,7 +694,7 @@ func TestServersSynchroniseContainers(t *testing.T) {
 		c.OpenStack.Listen, c.OpenStack.Sync.Interval = "127.0.0.1:0", time.Second
 		c.OpenStack.Sync.Realms = realms("from.conf", "cluster_to = "+to.OpenStack+"/v1/\n")
 	})
-	do := func(r *running, method, path, body string, headers ...string) (int, http.Header) {
+	do := func(method, path, body string, headers ...string) (int, http.Header) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 		if err != nil {
@@ -712,20 +712,20 @@ func TestServersSynchroniseContainers(t *testing.T) {
 	}
 	account := func(r *running) (url, token string) {
 		t.Helper()
-		_, h := do(r, http.MethodGet, r.OpenStack+"/auth/v1.0", "", "X-Auth-User", r.Credentials.User, "X-Auth-Key", r.Credentials.Secret)
+		_, h := do(http.MethodGet, r.OpenStack+"/auth/v1.0", "", "X-Auth-User", r.Credentials.User, "X-Auth-Key", r.Credentials.Secret)
 		return h.Get("X-Storage-Url"), h.Get("X-Auth-Token")
 	}
 	there, theirs := account(to)
 	here, ours := account(from)
-	if code, _ := do(to, http.MethodPut, there+"/box", "", "X-Auth-Token", theirs, "X-Container-Sync-Key", "secret"); code != http.StatusCreated {
+	if code, _ := do(http.MethodPut, there+"/box", "", "X-Auth-Token", theirs, "X-Container-Sync-Key", "secret"); code != http.StatusCreated {
 		t.Fatal(code)
 	}
-	code, _ := do(from, http.MethodPut, here+"/box", "", "X-Auth-Token", ours, "X-Container-Sync-Key", "secret",
+	code, _ := do(http.MethodPut, here+"/box", "", "X-Auth-Token", ours, "X-Container-Sync-Key", "secret",
 		"X-Container-Sync-To", "//r/to/"+there[strings.LastIndex(there, "/")+1:]+"/box")
 	if code != http.StatusCreated {
 		t.Fatal(code)
 	}
-	if code, _ := do(from, http.MethodPut, here+"/box/o", "bytes", "X-Auth-Token", ours); code != http.StatusCreated {
+	if code, _ := do(http.MethodPut, here+"/box/o", "bytes", "X-Auth-Token", ours); code != http.StatusCreated {
 		t.Fatal(code)
 	}
 	late := time.NewTimer(2 * time.Minute)
@@ -733,7 +733,7 @@ func TestServersSynchroniseContainers(t *testing.T) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if code, _ := do(to, http.MethodGet, there+"/box/o", "", "X-Auth-Token", theirs); code == http.StatusOK {
+		if code, _ := do(http.MethodGet, there+"/box/o", "", "X-Auth-Token", theirs); code == http.StatusOK {
 			break
 		}
 		select {
