@@ -40,17 +40,16 @@ type world struct {
 	box   *client.Container // "box" of alice's
 }
 
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	w := &world{T: t}
+// newDoor is the API over empty stores in memory.
+func newDoor(ctx context.Context) (*pithos.Door, error) {
 	engine := memory.New(clock.System{})
 	b := backend.New(backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()}, backend.Options{BlockSize: blockSize})
 	for _, name := range []naming.AccountID{"alice", "bob"} {
-		if _, err := engine.Keys().CreateAccount(t.Context(), key.Account{ID: name, Canonical: "canonical-" + string(name)}); err != nil {
-			t.Fatal(err)
+		if _, err := engine.Keys().CreateAccount(ctx, key.Account{ID: name, Canonical: "canonical-" + string(name)}); err != nil {
+			return nil, err
 		}
 	}
-	door := pithos.New(b, pithos.Options{
+	return pithos.New(b, pithos.Options{
 		Who: func(_ context.Context, token string) (access.Principal, bool, error) {
 			return access.Principal{Account: naming.AccountID(token), User: naming.User(naming.AccountID(token), "admin"), Admin: true}, token != "", nil
 		},
@@ -61,7 +60,14 @@ func newWorld(t *testing.T) *world {
 			}
 			return string(account), key.User{ID: naming.UserID(user), Account: account}, nil
 		},
-	})
+	}), nil
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{T: t}
+	door, err := newDoor(t.Context())
+	w.ok(err)
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.Header.Get("Content-Type") == "application/octet-stream" {
 			w.posts.Add(1)
