@@ -109,6 +109,8 @@ func TestKamaki(t *testing.T) {
 	has(run("group", "create", "team", "--uuid", "admin"), "team: admin")
 	run("sharer", "list")
 	has(run("quota", "list"), "pithos.diskspace", "usage: 4.01MiB")
+	has(run("user", "uuid2name", "admin"), "admin: ")
+	has(run("user", "name2uuid", "admin"), "admin: admin")
 	run("file", "upload", "-r", "tree", "/pithos/up")
 	run("file", "download", "-r", "/pithos/up", "down")
 	w.sameTree("down", files)
