@@ -256,7 +256,7 @@ func (b *Backend) join(ctx context.Context, w *writer, parts []meta.Part, v *obj
 			uniform = uniform && last == blockSize && ref.Len <= blockSize
 			last = ref.Len
 			root.Add(ref.ID)
-			if err := s.whole(ctx, ref); err != nil {
+			if err := s.whole(ctx, ref, walk.kept); err != nil {
 				return err
 			}
 		}

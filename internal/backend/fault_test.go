@@ -285,7 +285,9 @@ func (w *world) wantNoLeaks() {
 		if !c.Holder.IsZero() {
 			holders[c.Holder] = true
 		}
-		w.addBlocks(want, c.Map)
+		if c.Map.Kept == nil {
+			w.addBlocks(want, c.Map)
+		}
 	}
 	cur := w.stores.Meta.Scan(ctx, w.bucket.ID, meta.View{Kind: meta.ViewAll})
 	defer cur.Close()

@@ -263,6 +263,9 @@ func (b *Backend) notInObject(ctx context.Context, container naming.ContainerID,
 		return nil, err
 	}
 	has := map[block.ID]bool{}
+	if v.Content.Map.Kept != nil {
+		return ids, nil // no blobstore has them, so they have to be sent
+	}
 	walk := b.walk(v.Content.Map)
 	for {
 		ref, ok, err := walk.next(ctx)

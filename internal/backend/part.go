@@ -264,9 +264,9 @@ func (s *sharer) share(ctx context.Context, walk *mapWalk, off, n int64) error {
 		}
 		part := min(ref.Len-skip, n)
 		if part == ref.Len || ref.ID == block.Empty {
-			err = s.whole(ctx, block.Ref{ID: ref.ID, Len: part})
+			err = s.whole(ctx, block.Ref{ID: ref.ID, Len: part}, walk.kept)
 		} else {
-			err = s.cut(ctx, walk.b, ref.ID, skip, part)
+			err = s.cut(ctx, walk, ref.ID, skip, part)
 		}
 		if err != nil {
 			return err
@@ -277,9 +277,15 @@ func (s *sharer) share(ctx context.Context, walk *mapWalk, off, n int64) error {
 	return nil
 }
 
-// whole takes a reference on a block.
-func (s *sharer) whole(ctx context.Context, ref block.Ref) error {
-	if ref.ID != block.Empty {
+// whole takes a reference on a block. One that was kept with the map that it comes from is stored first.
+func (s *sharer) whole(ctx context.Context, ref block.Ref, kept []byte) error {
+	switch {
+	case ref.ID == block.Empty:
+	case kept != nil:
+		if err := s.w.put(ctx, ref.ID, kept); err != nil {
+			return err
+		}
+	default:
 		s.batch = append(s.batch, ref.ID)
 		if len(s.batch) == holdBatch {
 			if err := s.holdBatch(ctx); err != nil {
@@ -297,14 +303,14 @@ func (s *sharer) holdBatch(ctx context.Context) error {
 }
 
 // cut stores a piece of a block as a block of its own. What lies behind the largest block's end are zeros.
-func (s *sharer) cut(ctx context.Context, b *Backend, id block.ID, off, n int64) error {
-	buf, err := b.slabs.Get(ctx, int(min(n, block.SizeMax)))
+func (s *sharer) cut(ctx context.Context, walk *mapWalk, id block.ID, off, n int64) error {
+	buf, err := walk.b.slabs.Get(ctx, int(min(n, block.SizeMax)))
 	if err != nil {
 		return err
 	}
 	defer buf.Free()
 	data := buf.Bytes()[:min(n, block.SizeMax)]
-	if err := b.readBlock(ctx, id, off, data); err != nil {
+	if err := walk.read(ctx, id, off, data); err != nil {
 		return err
 	}
 	piece := block.Sum(data)

@@ -126,7 +126,7 @@ func (b *Backend) copyMap(ctx context.Context, w io.Writer, name naming.ObjectNa
 			return err
 		}
 		part := min(ref.Len-skip, n)
-		if err := b.copyBlock(ctx, &out, ref.ID, skip, part); err != nil {
+		if err := walk.copyBlock(ctx, &out, ref.ID, skip, part); err != nil {
 			return err
 		}
 		n -= part
@@ -136,7 +136,7 @@ func (b *Backend) copyMap(ctx context.Context, w io.Writer, name naming.ObjectNa
 }
 
 // copyBlock gathers bytes [off, off+n) of a block, in pieces that begin at multiples of pieceSize.
-func (b *Backend) copyBlock(ctx context.Context, out *gather, id block.ID, off, n int64) error {
+func (m *mapWalk) copyBlock(ctx context.Context, out *gather, id block.ID, off, n int64) error {
 	for n > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -146,7 +146,7 @@ func (b *Backend) copyBlock(ctx context.Context, out *gather, id block.ID, off, 
 		if err != nil {
 			return err
 		}
-		if err := b.readBlock(ctx, id, off, dst); err != nil {
+		if err := m.read(ctx, id, off, dst); err != nil {
 			return err
 		}
 		out.buf = out.buf[:len(out.buf)+part]

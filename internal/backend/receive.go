@@ -116,6 +116,10 @@ func (b *Backend) receiveOne(ctx context.Context, w *writer, body Body, data []b
 		got.root = id
 		got.content.Map.Refs = []block.Ref{{ID: id, Len: int64(len(data))}}
 	}
+	if len(stored) > 0 && len(stored) <= w.keep {
+		got.content.Map.Kept = slices.Clone(stored)
+		return got, nil
+	}
 	if err := w.put(ctx, id, stored); err != nil {
 		return got, err
 	}

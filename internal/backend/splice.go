@@ -214,7 +214,7 @@ func (b *Backend) splice(ctx context.Context, w *writer, container bucket.Contai
 		}
 		weave := weaver{
 			b: b, size: v.BlockSize, strands: strands,
-			whole: func(ctx context.Context, ref block.Ref) error { note(ref); return s.whole(ctx, ref) },
+			whole: func(ctx context.Context, ref block.Ref, kept []byte) error { note(ref); return s.whole(ctx, ref, kept) },
 			made: func(ctx context.Context, data []byte) error {
 				ref := block.Ref{ID: block.Sum(data), Len: int64(len(data))}
 				note(ref)

@@ -173,7 +173,7 @@ func (r *mapReader) fill() error {
 		r.ref, r.at = ref, 0
 	}
 	n := min(pieceSize-r.at%pieceSize, r.ref.Len-r.at, r.left)
-	if err := r.b.readBlock(r.ctx, r.ref.ID, r.at, r.buf[:n]); err != nil {
+	if err := r.walk.read(r.ctx, r.ref.ID, r.at, r.buf[:n]); err != nil {
 		return err
 	}
 	r.at += n

@@ -17,8 +17,8 @@ type strand struct {
 type weaver struct {
 	b    *Backend
 	size int64
-	// whole takes a block that a strand has already; made takes the bytes of one that no strand has. data is the weaver's again on return.
-	whole func(ctx context.Context, ref block.Ref) error
+	// whole takes a block that a strand has already, with its bytes if the strand's map keeps them; made takes the bytes of one that no strand has. data is the weaver's again on return.
+	whole func(ctx context.Context, ref block.Ref, kept []byte) error
 	made  func(ctx context.Context, data []byte) error
 
 	strands []strand
@@ -44,7 +44,7 @@ func (w *weaver) weave(ctx context.Context) error {
 		}
 		if w.left >= n && (w.ref.ID == block.Empty || w.skip == 0 && w.left == n && w.ref.Len == n) {
 			w.skip, w.left = w.skip+n, w.left-n
-			if err := w.whole(ctx, block.Ref{ID: w.ref.ID, Len: n}); err != nil {
+			if err := w.whole(ctx, block.Ref{ID: w.ref.ID, Len: n}, w.walk.kept); err != nil {
 				return err
 			}
 			continue
@@ -74,7 +74,7 @@ func (w *weaver) gather(ctx context.Context, dst []byte) error {
 			return err
 		}
 		n := min(int64(len(dst)), w.left)
-		if err := w.b.readBlock(ctx, w.ref.ID, w.skip, dst[:n]); err != nil {
+		if err := w.walk.read(ctx, w.ref.ID, w.skip, dst[:n]); err != nil {
 			return err
 		}
 		dst = dst[n:]

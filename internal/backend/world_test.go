@@ -44,6 +44,9 @@ func newWorld(t *testing.T, change ...func(*backend.Stores, *backend.Options)) *
 	w.stores = backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()}
 	opts := backend.Options{Clock: w.clock, BlockSize: blockSize, BufferBytes: 4 << 20, PartMin: 100}
 	w.alice, w.bob = addAccount(t, engine.Keys(), "alice"), addAccount(t, engine.Keys(), "bob")
+	if strings.HasPrefix(t.Name(), "TestWithSmallBodiesKept/") {
+		opts.KeepMax = blockSize
+	}
 	for _, c := range change {
 		c(&w.stores, &opts)
 	}
@@ -76,6 +79,33 @@ func newEngine(t *testing.T, c clock.Clock) engine {
 		}
 	})
 	return e
+}
+
+// TestWithSmallBodiesKept runs what reads, shares and replaces the bytes of objects where those of small ones lie in the records of their versions.
+func TestWithSmallBodiesKept(t *testing.T) {
+	for name, test := range map[string]func(*testing.T){
+		"put":         TestWhatIsPutIsRead,
+		"zeros":       TestZerosAreNotStored,
+		"cut":         TestACutBodyLeavesTheOldObject,
+		"proof":       TestWhatIsNotProvedIsNotVisible,
+		"parts":       TestPartsAreLaidEndToEnd,
+		"part copy":   TestAPartIsCopiedByReference,
+		"marker":      TestWithVersioningADeleteIsAMarker,
+		"past":        TestTimeTravel,
+		"conditional": TestOneOfManyConditionalWritersWins,
+		"quota":       TestAQuotaIsExactUnderParallelWriters,
+		"whole":       TestReadersAndWritersSeeWholeObjects,
+		"hashmap":     TestAnObjectIsMadeOfBlocksThatWereSent,
+		"possession":  TestKnowingAHashGivesNobodyBytes,
+		"assembled":   TestTheHashmapOfAnAssembledObjectIsWorkedOut,
+		"splice":      TestSplicesAgreeWithAByteSlice,
+		"appends":     TestParallelAppendsDoNotOverlap,
+		"folders":     TestATreeIsCopiedMovedAndDeleted,
+		"purge":       TestHistoryIsPurgedByTime,
+		"sealed":      TestWhatIsEncryptedIsRead,
+	} {
+		t.Run(name, test)
+	}
 }
 
 func TestOnTheEmbeddedEngine(t *testing.T) {

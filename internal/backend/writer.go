@@ -29,6 +29,7 @@ type writer struct {
 	holder  block.Holder // zero until something has to be held
 	renew   time.Time    // when to extend the intent
 	lease   bool         // the holder outlives the request and a restart, until its intent expires
+	keep    int          // a body that is one block of at most so many bytes is kept with its version
 }
 
 func (b *Backend) newWriter(account naming.AccountID) *writer { return &writer{b: b, account: account} }

@@ -99,6 +99,9 @@ func (h Holder) String() string { return hex.EncodeToString(h[:]) }
 type Map struct {
 	Depth uint8
 	Refs  []Ref
+	// Kept is the stripped bytes of the only block, where they are kept with the map: no blobstore has them, and no holder holds them. Nil: they
+	// are not.
+	Kept []byte
 }
 
 // Limits of maps.

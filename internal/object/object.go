@@ -111,7 +111,7 @@ type Version struct {
 
 // Content is a version's bytes: a block map and who holds its blocks.
 type Content struct {
-	Holder   block.Holder // zero when nothing is stored (empty, or zeros only)
+	Holder   block.Holder // zero when nothing is stored (empty, zeros only, or the map keeps the bytes)
 	Map      block.Map
 	Document block.Map // a text beside the bytes, held by the same holder: the list of segments of a static manifest
 }

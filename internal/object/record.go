@@ -71,6 +71,8 @@ const (
 	fieldDocumentDepth   = 39
 	fieldDocumentRefs    = 40 // as fieldRefs
 	fieldStamp           = 41 // of the summary
+	fieldKept            = 42 // bytes of the only block
+	fieldDocumentKept    = 43 // as fieldKept
 	fieldPartNumber      = 1
 	fieldPartModified    = 2
 	fieldPartSize        = fieldSize     // parts share the numbers of what
@@ -147,7 +149,7 @@ func appendDetail(dst []byte, v *Version) []byte {
 	dst = appendVarint(dst, fieldRetentionMode, uint64(v.Retention.Mode))
 	dst = appendTime(dst, fieldRetentionUntil, v.Retention.Until)
 	dst = appendBool(dst, fieldLegalHold, v.LegalHold)
-	return appendDocument(dst, v.Content.Document)
+	return appendBeside(dst, v.Content)
 }
 
 // AppendPart appends the record of p.
@@ -167,7 +169,7 @@ func appendPart(dst []byte, p *Part) []byte {
 
 // AppendContent appends the record of c.
 func AppendContent(dst []byte, c Content) []byte {
-	return appendDocument(appendContent(append(dst, recordFormat), c, block.ID{}), c.Document)
+	return appendBeside(appendContent(append(dst, recordFormat), c, block.ID{}), c)
 }
 
 func appendContent(dst []byte, c Content, root block.ID) []byte {
@@ -186,12 +188,19 @@ func appendContent(dst []byte, c Content, root block.ID) []byte {
 	return dst
 }
 
-func appendDocument(dst []byte, m block.Map) []byte {
-	dst = appendVarint(dst, fieldDocumentDepth, uint64(m.Depth))
-	if len(m.Refs) == 0 {
-		return dst
+// appendBeside appends what is kept beside the map.
+func appendBeside(dst []byte, c Content) []byte {
+	dst = appendVarint(dst, fieldDocumentDepth, uint64(c.Document.Depth))
+	if len(c.Document.Refs) > 0 {
+		dst = appendRefs(dst, fieldDocumentRefs, c.Document.Refs)
 	}
-	return appendRefs(dst, fieldDocumentRefs, m.Refs)
+	if len(c.Map.Kept) > 0 {
+		dst = appendBytes(dst, fieldKept, c.Map.Kept)
+	}
+	if len(c.Document.Kept) > 0 {
+		dst = appendBytes(dst, fieldDocumentKept, c.Document.Kept)
+	}
+	return dst
 }
 
 func appendRefs(dst []byte, n protowire.Number, refs []block.Ref) []byte {
@@ -588,6 +597,10 @@ func (c *Content) field(f field) (known bool, err error) {
 		c.Document.Depth = uint8(f.varint)
 	case fieldDocumentRefs:
 		c.Document.Refs, err = parseRefs(f.bytes)
+	case fieldKept:
+		c.Map.Kept = append([]byte{}, f.bytes...)
+	case fieldDocumentKept:
+		c.Document.Kept = append([]byte{}, f.bytes...)
 	default:
 		return false, nil
 	}

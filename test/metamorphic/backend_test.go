@@ -101,6 +101,7 @@ type service struct {
 	versions []target     // all that were ever made
 	uploads  []upload     // likewise
 	keeper   *seal.Keeper // nil: nothing is encrypted
+	starts   int
 }
 
 type target struct {
@@ -116,10 +117,11 @@ type upload struct {
 	parts  map[int]string // ETags by number
 }
 
-// start puts a new backend on the engine, as a new process would.
+// start puts a new backend on the engine, as a new process would. Some keep small bodies with their versions and some do not.
 func (s *service) start() {
+	s.starts++
 	s.b = backend.New(backend.Stores{Keys: s.Keys(), Buckets: s.Buckets(), Meta: s.Meta(), Blobs: s.Blobs()}, backend.Options{
-		Clock: s.clock, BlockSize: 4 << 10, BufferBytes: 4 << 20, PartMin: 1000, Keeper: s.keeper,
+		Clock: s.clock, BlockSize: 4 << 10, BufferBytes: 4 << 20, PartMin: 1000, Keeper: s.keeper, KeepMax: s.starts % 3 * 1500,
 	})
 }
 

@@ -43,7 +43,11 @@ func (c *crossChecker) run(ctx context.Context) error {
 
 // content checks one map. Its size is checked too, because a wrong one would cut the object or fill it with zeros.
 func (c *crossChecker) content(ctx context.Context, name string, content object.Content) error {
-	if err := c.refs(ctx, name, content.Holder, content.Map.Depth, content.Map.Refs); err != nil {
+	if m := content.Map; m.Kept != nil {
+		if len(m.Refs) != 1 || m.Depth != 0 || block.Sum(m.Kept) != m.Refs[0].ID || int64(len(m.Kept)) > m.Refs[0].Len {
+			c.report(fsck.Finding{Thing: errs.Version, Name: name, Detail: "the bytes that are kept with it are not those of its block"})
+		}
+	} else if err := c.refs(ctx, name, content.Holder, m.Depth, m.Refs); err != nil {
 		return err
 	}
 	return c.refs(ctx, name, content.Holder, content.Document.Depth, content.Document.Refs)

@@ -45,8 +45,8 @@ func cloneSummary(s object.Summary) object.Summary {
 }
 
 func cloneContent(c object.Content) object.Content {
-	c.Map.Refs = slices.Clone(c.Map.Refs)
-	c.Document.Refs = slices.Clone(c.Document.Refs)
+	c.Map.Refs, c.Map.Kept = slices.Clone(c.Map.Refs), slices.Clone(c.Map.Kept)
+	c.Document.Refs, c.Document.Kept = slices.Clone(c.Document.Refs), slices.Clone(c.Document.Kept)
 	return c
 }
 

@@ -199,6 +199,9 @@ func (p *pass) present(ctx context.Context, v *object.Version) error {
 		return look()
 	}
 	for _, m := range []block.Map{v.Content.Map, v.Content.Document} {
+		if m.Kept != nil {
+			continue
+		}
 		if err := p.walk(ctx, m.Depth, m.Refs, add); err != nil {
 			return err
 		}

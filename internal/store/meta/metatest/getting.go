@@ -57,6 +57,28 @@ func (e *env) full() *object.Version {
 }
 
 var getting = []sentence{
+	{"Get/bytes that are kept with a version are its own", func(e *env) {
+		body := []byte("kept\x00bytes")
+		v := dataOf(e.rng.Uint64(), int64(len(body)), block.Holder{})
+		v.Null = true
+		v.Content.Map = block.Map{Refs: []block.Ref{{ID: block.Sum(body), Len: int64(len(body))}}, Kept: body}
+		first := e.put("kept", v)
+		e.put("plain", e.data(1))
+		e.commit(e.amendment("kept", func(v *object.Version) error {
+			v.Tags = []object.Tag{{Key: "a", Value: "b"}}
+			return nil
+		}))
+		for _, which := range []meta.Which{{}, {By: meta.ByID, ID: first.ID}, {By: meta.TheNull}, {By: meta.AsOf, At: e.now.Add(time.Minute)}} {
+			got := e.get("kept", which)
+			if string(got.Content.Map.Kept) != string(body) || len(got.Tags) != 1 || got.Content.Map.Refs[0].ID != block.Sum(body) {
+				e.Errorf("%+v: got %+v", which, got)
+			}
+		}
+		e.put("kept", null(e.data(2))) // over it, without
+		if got := e.get("kept", meta.Which{}); got.Content.Map.Kept != nil {
+			e.Errorf("the bytes of another version: %+v", got)
+		}
+	}},
 	{"Get/an acknowledged change is in Get, Scan, Usage and the indexes at once", func(e *env) {
 		v := e.data(100)
 		v.Expires = e.now.Add(time.Hour)
