@@ -11,6 +11,7 @@ import (
 	"pithos/internal/clock"
 	"pithos/internal/config"
 	"pithos/internal/door/admin"
+	"pithos/internal/engine/cassandra"
 	"pithos/internal/engine/filekeys"
 	"pithos/internal/seal"
 	"pithos/internal/store/blob"
@@ -119,10 +120,14 @@ func (s *stores) answer(ctx context.Context) error {
 // newBackend puts the backend on the stores with the configuration's limits.
 func (s *stores) newBackend(cfg *config.Config, log *slog.Logger, c clock.Clock, keeper *seal.Keeper) *backend.Backend {
 	l := cfg.Limits
+	keep := 0
+	if cfg.Meta.Kind == config.Cassandra {
+		keep = cassandra.KeepMax
+	}
 	return backend.New(backend.Stores{
 		Keys: s.keys, Buckets: s.engine.Buckets(), Meta: s.engine.Meta(), Blobs: s.engine.Blobs(),
 	}, backend.Options{
-		Clock: c, Log: log, Keeper: keeper, Region: cfg.S3.Region, BufferBytes: l.BufferMemory, ObjectMax: l.ObjectSize, PutMax: l.PutSize,
+		KeepMax: keep, Clock: c, Log: log, Keeper: keeper, Region: cfg.S3.Region, BufferBytes: l.BufferMemory, ObjectMax: l.ObjectSize, PutMax: l.PutSize,
 		PartMin: l.PartMin, UploadGrace: l.UploadGrace, DefaultQuota: bucket.Limit{Bytes: cfg.Quota.Bytes, Objects: cfg.Quota.Objects},
 	})
 }

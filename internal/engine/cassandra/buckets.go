@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"sync"
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -25,6 +26,33 @@ import (
 type Buckets struct {
 	s     *Session
 	clock interface{ Now() time.Time }
+	// behind remembers what stood behind global names: a guess, with which the container is read beside the claim and not after it.
+	behind guesses
+}
+
+// guesses remembers the last claimant of names.
+type guesses struct {
+	mu    sync.Mutex
+	names map[naming.BucketName]claimant
+}
+
+// guessesKept bounds what is remembered; when it is full, all is forgotten.
+const guessesKept = 10_000
+
+func (g *guesses) get(name naming.BucketName) (c claimant, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c, ok = g.names[name]
+	return c, ok
+}
+
+func (g *guesses) put(name naming.BucketName, c claimant) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.names == nil || len(g.names) >= guessesKept {
+		g.names = map[naming.BucketName]claimant{}
+	}
+	g.names[name] = c
 }
 
 // claimSettles is how old a claim without a container must be before another account may take the name over: its writer has long failed by
@@ -69,20 +97,24 @@ type containerRow struct {
 // container reads a container. Of one that was removed, found is false and its revision is there.
 func (b *Buckets) container(ctx context.Context, level gocql.Consistency, account naming.AccountID, name naming.ContainerName) (containerRow, bool, error) {
 	row := containerRow{Container: bucket.Container{Account: account, Name: name}}
-	var id gocql.UUID
-	var claimed, region string
-	var created, revision int64
-	var config []byte
-	found, err := b.s.serially(ctx, getContainer, level, []any{string(account), string(name)}, &id, &claimed, &region, &created, &config, &revision, &row.writer)
+	type columns struct {
+		id, writer        gocql.UUID
+		claimed, region   string
+		created, revision int64
+		config            []byte
+	}
+	c, found, err := sharedRow(ctx, b.s, getContainer, level, []any{string(account), string(name)}, func(c *columns) []any {
+		return []any{&c.id, &c.claimed, &c.region, &c.created, &c.config, &c.revision, &c.writer}
+	})
 	if err != nil || !found {
 		return row, false, err
 	}
-	row.ID, row.Bucket, row.Region = naming.ContainerID(id), naming.BucketName(claimed), region
-	row.Created, row.Revision = time.UnixMicro(created).UTC(), bucket.Revision(revision)
+	row.ID, row.Bucket, row.Region, row.writer = naming.ContainerID(c.id), naming.BucketName(c.claimed), c.region, c.writer
+	row.Created, row.Revision = time.UnixMicro(c.created).UTC(), bucket.Revision(c.revision)
 	if row.ID == (naming.ContainerID{}) {
 		return row, false, nil
 	}
-	if err := json.Unmarshal(config, &row.Config); err != nil {
+	if err := json.Unmarshal(c.config, &row.Config); err != nil {
 		return row, false, errs.Wrap("cassandra.Buckets", errs.Corrupt, err)
 	}
 	return row, true, nil
@@ -293,12 +325,15 @@ func (b *Buckets) owner(ctx context.Context, name naming.BucketName) (claimant, 
 }
 
 func (b *Buckets) ownerAt(ctx context.Context, level gocql.Consistency, name naming.BucketName) (claimant, error) {
-	var o claimant
-	var account, container string
-	var id gocql.UUID
-	_, err := b.s.serially(ctx, getBucket, level, []any{string(name)}, &account, &container, &id, &o.claimed)
-	o.account, o.name, o.container = naming.AccountID(account), naming.ContainerName(container), naming.ContainerID(id)
-	return o, err
+	type columns struct {
+		account, container string
+		id                 gocql.UUID
+		claimed            *time.Time
+	}
+	c, _, err := sharedRow(ctx, b.s, getBucket, level, []any{string(name)}, func(c *columns) []any {
+		return []any{&c.account, &c.container, &c.id, &c.claimed}
+	})
+	return claimant{account: naming.AccountID(c.account), name: naming.ContainerName(c.container), container: naming.ContainerID(c.id), claimed: c.claimed}, err
 }
 
 // Lookup finds a container; see bucket.Store.
@@ -317,18 +352,36 @@ func (b *Buckets) Lookup(ctx context.Context, account naming.AccountID, name nam
 // Resolve finds the container behind a global name; see bucket.Store.
 func (b *Buckets) Resolve(ctx context.Context, name naming.BucketName) (bucket.Container, error) {
 	const op = "cassandra.Buckets.Resolve"
-	o, err := b.ownerAt(ctx, gocql.LocalQuorum, name)
-	if err != nil {
+	var o claimant
+	var row containerRow
+	found := false
+	guess, guessed := b.behind.get(name)
+	g, gctx := limited(ctx)
+	g.Go(func() (err error) {
+		o, err = b.ownerAt(gctx, gocql.LocalQuorum, name)
+		return err
+	})
+	if guessed {
+		g.Go(func() (err error) {
+			row, found, err = b.container(gctx, gocql.LocalQuorum, guess.account, guess.name)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return bucket.Container{}, fail(op, err)
 	}
-	if o.container != (naming.ContainerID{}) {
-		row, found, err := b.container(ctx, gocql.LocalQuorum, o.account, o.name)
-		if err != nil {
+	if o.container == (naming.ContainerID{}) {
+		return bucket.Container{}, errs.E(op, errs.NotFound, errs.Bucket, string(name))
+	}
+	if !guessed || guess.account != o.account || guess.name != o.name || !found || row.ID != o.container {
+		b.behind.put(name, o)
+		var err error
+		if row, found, err = b.container(ctx, gocql.LocalQuorum, o.account, o.name); err != nil {
 			return bucket.Container{}, fail(op, err)
 		}
-		if found && row.ID == o.container {
-			return row.Container, nil
-		}
+	}
+	if found && row.ID == o.container {
+		return row.Container, nil
 	}
 	return bucket.Container{}, errs.E(op, errs.NotFound, errs.Bucket, string(name))
 }

@@ -1,63 +1,298 @@
 package cassandra
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
+	"golang.org/x/sync/errgroup"
 
 	"pithos/internal/block"
 	"pithos/internal/clock"
 	"pithos/internal/naming"
+	"pithos/internal/store/blob"
+	"pithos/internal/store/bucket"
 	"pithos/internal/store/meta"
 )
 
-// TestCostOfAPut counts the statements of a put: a new name, and the same name again. They are most of what a small object costs.
-func TestCostOfAPut(t *testing.T) {
+// cost counts what is sent to the cluster.
+type cost struct {
+	mu                  sync.Mutex
+	transactions        int
+	writes, reads, rows int // requests with writes, requests with reads, rows that are written
+	sent                []string
+}
+
+func (c *cost) hook(steps []step, send func() error) error {
+	c.mu.Lock()
+	switch steps[0].st.class {
+	case casWrite:
+		c.transactions++
+	case plainWrite:
+		c.writes++
+		c.rows += len(steps)
+	case pointRead, sliceRead, ringScan:
+		c.reads++
+	}
+	c.sent = append(c.sent, steps[0].st.cql)
+	c.mu.Unlock()
+	return send()
+}
+
+// of counts what f sends.
+func (c *cost) of(f func()) {
+	c.transactions, c.writes, c.reads, c.rows, c.sent = 0, 0, 0, 0, nil
+	f()
+}
+
+func (c *cost) String() string {
+	return fmt.Sprintf("%d transactions, %d writes, %d reads", c.transactions, c.writes, c.reads)
+}
+
+// within wants no more than so many of each.
+func (c *cost) within(t *testing.T, what string, transactions, writes, reads int) {
+	t.Helper()
+	t.Logf("%s: %v", what, c)
+	if c.transactions > transactions || c.writes > writes || c.reads > reads {
+		t.Errorf("%s: %v; want no more than %d, %d, %d:\n%s", what, c, transactions, writes, reads, strings.Join(c.sent, "\n"))
+	}
+}
+
+// TestCostOfRequests counts the statements that operations of the metastore cost: a body that lies in a block, one that is kept with its version, over a
+// new name and over another version, and what reads and deletes cost. They are most of what a small object costs.
+func TestCostOfRequests(t *testing.T) {
 	s := metaSession(t)
-	var mu sync.Mutex
-	counts := map[class]int{}
-	var sent []string
+	var c cost
 	now := time.Now()
-	m := hooked(s, clock.NewManual(now), func(steps []step, send func() error) error {
-		mu.Lock()
-		counts[steps[0].st.class]++
-		sent = append(sent, steps[0].st.cql)
-		mu.Unlock()
-		return send()
-	})
+	m := hooked(s, clock.NewManual(now), c.hook)
 	m.sizes.Chunk = chunkRows
 	container := naming.NewContainerID()
-	name := naming.ObjectName("name")
-	put := func() {
-		t.Helper()
-		ch := putOf(container, name, now)
-		ch.Version.Content.Holder = block.Holder(gocql.MustRandomUUID())
-		if err := m.Intend(t.Context(), ch.Version.Content.Holder, meta.Intent{Account: "a", Expires: now.Add(time.Hour)}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := m.Commit(t.Context(), ch); err != nil {
-			t.Fatal(err)
+	put := func(name naming.ObjectName, kept bool) func() {
+		return func() {
+			t.Helper()
+			ch := putOf(container, name, now)
+			ref := block.Ref{ID: block.Sum([]byte("body")), Len: 4}
+			ch.Version.Content.Map.Refs = []block.Ref{ref}
+			if kept {
+				ch.Version.Content.Map.Kept = []byte("body")
+			} else {
+				ch.Version.Content.Holder = block.Holder(gocql.MustRandomUUID())
+				if err := m.Intend(t.Context(), ch.Version.Content.Holder, meta.Intent{Account: "a", Expires: now.Add(time.Hour)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := m.Commit(t.Context(), ch); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	put() // opens chunks, lists slots
-	put()
-	for i, want := range []struct{ cas, write, read int }{
-		{cas: 3, write: 7, read: 4}, // a new name
-		{cas: 4, write: 8, read: 7}, // over another: its holder loses a name and dies
+	put("first", false)() // opens chunks, lists slots
+	put("first", false)()
+	for _, o := range []struct {
+		what                        string
+		do                          func()
+		transactions, writes, reads int
+	}{
+		{"a new name, in a block", put("block", false), 3, 7, 4},
+		{"over another version, in a block", put("block", false), 4, 8, 7}, // its holder loses a name and dies
+		{"a new name, kept", put("kept", true), 1, 5, 4},
+		{"over another version, kept", put("kept", true), 1, 6, 5},
+		{"get", func() {
+			v, err := m.Get(t.Context(), container, "kept", meta.Which{})
+			if err != nil || string(v.Content.Map.Kept) != "body" {
+				t.Errorf("%+v, %v", v, err)
+			}
+		}, 0, 0, 1},
+		{"delete, kept", func() {
+			if _, err := m.Commit(t.Context(), removeOf(container, "kept", now)); err != nil {
+				t.Fatal(err)
+			}
+		}, 1, 5, 4},
+		{"page", func() {
+			cur := m.Scan(t.Context(), container, meta.View{})
+			defer cur.Close()
+			for {
+				if s, err := cur.Next(t.Context()); s == nil || err != nil {
+					break
+				}
+			}
+		}, 0, 0, 4},
 	} {
-		if i == 0 {
-			name = "another"
-		}
-		clear(counts)
-		sent = nil
-		put()
-		cas, write, read := counts[casWrite], counts[plainWrite], counts[pointRead]+counts[sliceRead]
-		t.Logf("%d transactions, %d writes, %d reads", cas, write, read)
-		if cas > want.cas || write > want.write || read > want.read {
-			t.Errorf("%d transactions, %d writes, %d reads; want no more than %+v:\n%s", cas, write, read, want, strings.Join(sent, "\n"))
+		c.of(o.do)
+		c.within(t, o.what, o.transactions, o.writes, o.reads)
+	}
+}
+
+// TestCostOfABlock counts what a block costs that is new, one that is there, and one that is read.
+func TestCostOfABlock(t *testing.T) {
+	s := blobSession(t)
+	var c cost
+	own := *s
+	own.hook, own.writes, own.reads = c.hook, nil, nil
+	b := NewBlobs(&own, clock.System{})
+	data := []byte(gocql.MustRandomUUID().String())
+	id := block.Sum(data)
+	put := func() {
+		if err := b.Put(t.Context(), blob.Hold{Holder: block.NewHolder(), Account: "a"}, id, data); err != nil {
+			t.Fatal(err)
 		}
 	}
+	c.of(put)
+	c.within(t, "a new block", 0, 5, 1)
+	c.of(put)
+	c.within(t, "a block that is there", 0, 3, 2)
+	c.of(func() {
+		if _, err := b.Read(t.Context(), id, 0, make([]byte, len(data))); err != nil {
+			t.Fatal(err)
+		}
+	})
+	c.within(t, "reading it", 0, 0, 1)
+}
+
+// TestManyAtOnceCostLessEach puts small objects from many writers at once: rows that go to the same partitions go together, and marks are read together.
+func TestManyAtOnceCostLessEach(t *testing.T) {
+	s := metaSession(t)
+	var c cost
+	own := *s
+	own.hook = c.hook
+	m := NewMeta(&own, clock.System{})
+	container := naming.NewContainerID()
+	const writers, each = 32, 8
+	if _, err := m.Commit(t.Context(), putOf(container, "first", time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	c.of(func() {
+		var g errgroup.Group
+		for w := range writers {
+			g.Go(func() error {
+				for i := range each {
+					ch := putOf(container, naming.ObjectName(fmt.Sprint("name-", w, "-", i)), time.Now())
+					if _, err := m.Commit(t.Context(), ch); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	const puts = writers * each
+	t.Logf("%d puts: %v, %d rows", puts, &c, c.rows)
+	if c.writes >= c.rows {
+		t.Errorf("%d writes of %d rows: none went together", c.writes, c.rows)
+	}
+	names := 0
+	cur := m.Scan(t.Context(), container, meta.View{})
+	defer cur.Close()
+	for {
+		sum, err := cur.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum == nil {
+			break
+		}
+		names++
+	}
+	u, err := m.ContainerUsage(t.Context(), container)
+	if names != puts+1 || err != nil || u.Objects != puts+1 {
+		t.Errorf("%d names, usage %+v, %v", names, u, err)
+	}
+}
+
+// TestCostOfALookup counts what finding a bucket costs.
+func TestCostOfALookup(t *testing.T) {
+	s := bucketSession(t)
+	var c cost
+	own := *s
+	own.hook, own.writes, own.reads = c.hook, nil, nil
+	b := NewBuckets(&own, clock.System{})
+	name := naming.BucketName("cost-" + gocql.MustRandomUUID().String())
+	made, err := b.Create(t.Context(), bucket.Container{ID: naming.NewContainerID(), Account: "a", Name: naming.ContainerName(name), Bucket: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time what stands behind the name is guessed
+		c.of(func() {
+			got, err := b.Resolve(t.Context(), name)
+			if err != nil || got.ID != made.ID {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
+		c.within(t, "a bucket", 0, 0, 2)
+	}
+	// A guess that is wrong by now does no harm.
+	if err := b.Remove(t.Context(), made); err != nil {
+		t.Fatal(err)
+	}
+	again, err := b.Create(t.Context(), bucket.Container{ID: naming.NewContainerID(), Account: "b", Name: "other", Bucket: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Resolve(t.Context(), name); err != nil || got.ID != again.ID || got.Account != "b" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestASharedReadBeginsAfterAllWhoShareIt lets several ask while a read is under way: they get the next one, all the same.
+func TestASharedReadBeginsAfterAllWhoShareIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Session{reads: &shares{reads: map[string]*shared{}}}
+		began, goOn := 0, make(chan struct{})
+		var g errgroup.Group
+		got := make([]int, 5)
+		ask := func(i int) {
+			g.Go(func() (err error) {
+				got[i], err = share(t.Context(), s, statement{cql: "a read"}, []any{1}, func(context.Context) (int, error) {
+					began++
+					mine := began
+					<-goOn
+					return mine, nil
+				})
+				return err
+			})
+		}
+		ask(0)
+		synctest.Wait()
+		for i := 1; i < len(got); i++ {
+			ask(i)
+		}
+		synctest.Wait()
+		close(goOn)
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if want := []int{1, 2, 2, 2, 2}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
+
+// bucketSession opens a session on a keyspace for tests of the bucketstore from inside.
+func bucketSession(t *testing.T) *Session {
+	t.Helper()
+	hosts := os.Getenv("PITHOS_TEST_CASSANDRA")
+	if hosts == "" {
+		t.Skip("PITHOS_TEST_CASSANDRA names no cluster; start one with test/cassandra/run start 1")
+	}
+	s, err := Connect(Config{Hosts: strings.Split(hosts, ","), Keyspace: "test_buckets_inside", Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	if CheckSchema(t.Context(), s, BucketSchema()) != nil {
+		if err := InstallSchema(t.Context(), s, BucketSchema(), os.Getenv("PITHOS_TEST_CASSANDRA_REPLICATION")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
 }

@@ -26,7 +26,7 @@ import (
 // hooked is a process of its own on a session: its statements go through the hook.
 func hooked(s *Session, c clock.Clock, hook func(steps []step, send func() error) error) *Meta {
 	own := *s
-	own.hook = hook
+	own.hook, own.writes, own.reads = hook, nil, nil // each statement by itself
 	return NewMetaOf(&own, c, Sizes{Chunk: 3})
 }
 

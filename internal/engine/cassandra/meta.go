@@ -41,6 +41,10 @@ type Meta struct {
 	intended intentCache
 }
 
+// KeepMax is up to how many bytes the body of an object is kept with its version here (see block.Map.Kept): one lightweight transaction then does
+// all that has to be decided, where a block takes two more and six other statements. Paxos writes what it decides twice, so it does not pay for large ones.
+const KeepMax = 8 << 10
+
 // Sizes are bounds that tests lower. Zero fields take the defaults named.
 type Sizes struct {
 	Shard      int // keys of a listing shard, from which on it is split: 100,000
@@ -82,7 +86,10 @@ func MetaSchema() Schema {
 		`CREATE TABLE IF NOT EXISTS %k.slot (kind text, slot bigint, PRIMARY KEY (kind, slot))`,
 		`CREATE TABLE IF NOT EXISTS %k.holder (holder uuid, namer uuid, rev bigint static, intent bigint static, names int static,
 			died bigint static, slot bigint static, PRIMARY KEY (holder, namer))`,
-	}, {factTable}}}
+	}, {factTable}, {
+		`ALTER TABLE %k.cell ADD IF NOT EXISTS body blob`,
+		`ALTER TABLE %k.log ADD IF NOT EXISTS marked boolean static`,
+	}}}
 }
 
 // attempts bounds how often a change that lost to others is tried again.
@@ -108,8 +115,7 @@ const (
 )
 
 func (m *Meta) sealOf(ctx context.Context, id naming.ContainerID, level gocql.Consistency) (state int, known bool, err error) {
-	known, err = m.s.serially(ctx, getSeal, level, []any{gocql.UUID(id)}, &state)
-	return state, known, err
+	return sharedRow(ctx, m.s, getSeal, level, []any{gocql.UUID(id)}, func(state *int) []any { return []any{state} })
 }
 
 // setSeal brings the seal to a state, but never away from dropped.

@@ -30,6 +30,15 @@ type row struct {
 	seq   int64
 	rec   []byte
 	namer gocql.UUID
+	body  []byte // of a version that keeps its bytes. They are not in its record, so that listings of versions need not read them
+}
+
+// put is the step that writes the row. What stands of its body stays when it has none: an amendment does not touch it.
+func (r *row) put(k cellKey) step {
+	if len(r.body) == 0 {
+		return step{putRow, append(k.with(r.rec, r.namer), r.seq)}
+	}
+	return step{putKept, append(k.with(r.rec, r.namer, r.body), r.seq)}
 }
 
 // cell is a cell as read: its static columns and its greatest row.
@@ -51,13 +60,14 @@ func (c *cell) generation() int64 {
 }
 
 var (
-	getCell   = statement{cql: `SELECT gen, recent, head, nullseq, rows, seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? LIMIT 1`, class: pointRead, level: gocql.LocalQuorum}
-	getRow    = statement{cql: `SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq = ?`, class: pointRead, level: gocql.LocalQuorum}
+	getCell   = statement{cql: `SELECT gen, recent, head, nullseq, rows, seq, rec, namer, body FROM %k.cell WHERE container = ? AND name = ? AND upload = ? LIMIT 1`, class: pointRead, level: gocql.LocalQuorum}
+	getRow    = statement{cql: `SELECT seq, rec, namer, body FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq = ?`, class: pointRead, level: gocql.LocalQuorum}
 	listRows  = statement{cql: `SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq <= ?`, class: sliceRead, level: gocql.LocalQuorum}
-	firstRow  = statement{cql: `SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq <= ? LIMIT 1`, class: sliceRead, level: gocql.LocalQuorum}
+	firstRow  = statement{cql: `SELECT seq, rec, namer, body FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq <= ? LIMIT 1`, class: sliceRead, level: gocql.LocalQuorum}
 	listParts = statement{cql: `SELECT seq, rec, namer FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq > ? ORDER BY seq ASC LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
 	setCell   = statement{cql: `UPDATE %k.cell SET gen = ?, recent = ?, head = ?, nullseq = ?, rows = ? WHERE container = ? AND name = ? AND upload = ? IF gen = ?`, class: casWrite, level: gocql.LocalQuorum}
 	putRow    = statement{cql: `INSERT INTO %k.cell (rec, namer, container, name, upload, seq) VALUES (?, ?, ?, ?, ?, ?)`, class: casWrite, level: gocql.LocalQuorum}
+	putKept   = statement{cql: `INSERT INTO %k.cell (rec, namer, body, container, name, upload, seq) VALUES (?, ?, ?, ?, ?, ?, ?)`, class: casWrite, level: gocql.LocalQuorum}
 	dropRow   = statement{cql: `DELETE FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq = ?`, class: casWrite, level: gocql.LocalQuorum}
 	raiseCell = statement{cql: `UPDATE %k.cell SET gen = ? WHERE container = ? AND name = ? AND upload = ? IF gen = ?`, class: casWrite, level: gocql.LocalQuorum}
 	dropBelow = statement{cql: `DELETE FROM %k.cell WHERE container = ? AND name = ? AND upload = ? AND seq < ?`, class: casWrite, level: gocql.LocalQuorum}
@@ -69,7 +79,7 @@ func (m *Meta) cell(ctx context.Context, k cellKey, level gocql.Consistency) (*c
 	var c cell
 	var r row
 	var seq *int64
-	_, err := m.s.serially(ctx, getCell, level, k.args(), &c.gen, &c.recent, &c.head, &c.nullseq, &c.rows, &seq, &r.rec, &r.namer)
+	_, err := m.s.serially(ctx, getCell, level, k.args(), &c.gen, &c.recent, &c.head, &c.nullseq, &c.rows, &seq, &r.rec, &r.namer, &r.body)
 	if seq != nil {
 		r.seq = *seq
 		c.first = &r
@@ -80,7 +90,7 @@ func (m *Meta) cell(ctx context.Context, k cellKey, level gocql.Consistency) (*c
 // rowOf finds a row, nil when there is none.
 func (m *Meta) rowOf(ctx context.Context, st statement, k cellKey, seq int64) (*row, error) {
 	var r row
-	found, err := m.s.one(ctx, st, append(k.args(), seq), &r.seq, &r.rec, &r.namer)
+	found, err := m.s.one(ctx, st, append(k.args(), seq), &r.seq, &r.rec, &r.namer, &r.body)
 	if err != nil || !found {
 		return nil, err
 	}
@@ -250,7 +260,7 @@ func (m *Meta) tryChange(ctx context.Context, ch *change, c *cell, mut *mutation
 	}
 	steps := []step{{setCell, append(ch.with(gen, recent, mut.head, mut.nullseq, mut.rows), c.gen)}}
 	for _, r := range mut.put {
-		steps = append(steps, step{putRow, append(ch.with(r.rec, r.namer), r.seq)})
+		steps = append(steps, r.put(ch.cellKey))
 	}
 	applied, err = m.s.casBatch(ctx, m.s.serial, append(steps, drops(ch.cellKey, c, mut)...)...)
 	if err == nil || !unknown(err) {

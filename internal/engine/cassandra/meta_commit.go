@@ -27,6 +27,9 @@ func (r *row) parse(name naming.ObjectName) (*stored, error) {
 		return nil, err
 	}
 	v.Name = name
+	if len(r.body) > 0 {
+		v.Content.Map.Kept = r.body
+	}
 	return &stored{v, r.namer}, nil
 }
 
@@ -235,7 +238,7 @@ func mutationOf(ch *change, cl *cell, c meta.Change, s state, steps meta.Steps) 
 		}
 	}
 	if v := steps.Add; v != nil {
-		mut.put = append(mut.put, row{int64(v.ID), object.AppendVersion(nil, v), ch.id})
+		mut.put = append(mut.put, versionRow(v, ch.id))
 		mut.rows++
 		mut.least = max(mut.least, int64(v.ID))
 		if v.Null {
@@ -245,7 +248,7 @@ func mutationOf(ch *change, cl *cell, c meta.Change, s state, steps meta.Steps) 
 		e.Add = append(e.Add, markOf(v))
 	}
 	if v := steps.Replace; v != nil {
-		mut.put = append(mut.put, row{int64(v.ID), object.AppendVersion(nil, v), s.namers[v.ID]})
+		mut.put = append(mut.put, amendedRow(v, s.namers[v.ID]))
 	}
 	e.Listed = &listed{}
 	if steps.Newest != nil {
@@ -257,6 +260,20 @@ func mutationOf(ch *change, cl *cell, c meta.Change, s state, steps meta.Steps) 
 	}
 	mut.effects = e
 	return mut
+}
+
+// versionRow is the row of a new version.
+func versionRow(v *object.Version, namer gocql.UUID) row {
+	r := amendedRow(v, namer)
+	r.body = v.Content.Map.Kept
+	return r
+}
+
+// amendedRow is the row of a version whose body stands.
+func amendedRow(v *object.Version, namer gocql.UUID) row {
+	plain := *v
+	plain.Content.Map.Kept = nil
+	return row{seq: int64(v.ID), rec: object.AppendVersion(nil, &plain), namer: namer}
 }
 
 func markOf(v *object.Version) mark {

@@ -26,8 +26,8 @@ import (
 //   - a reader reads moved with or after its page; when it is set, it asks the map, serially. While that still names the shard, every
 //     writer writes to it, and the page is good.
 var (
-	putEntry  = statement{cql: `INSERT INTO %k.entry (shard, key, rec) VALUES (?, ?, ?) USING TIMESTAMP ?`, class: plainWrite, level: gocql.LocalQuorum}
-	dropEntry = statement{cql: `DELETE FROM %k.entry USING TIMESTAMP ? WHERE shard = ? AND key = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	putEntry  = statement{cql: `INSERT INTO %k.entry (shard, key, rec) VALUES (?, ?, ?) USING TIMESTAMP ?`, class: plainWrite, level: gocql.LocalQuorum, key: []int{0}}
+	dropEntry = statement{cql: `DELETE FROM %k.entry USING TIMESTAMP ? WHERE shard = ? AND key = ?`, class: plainWrite, level: gocql.LocalQuorum, key: []int{1}}
 	getMoved  = statement{cql: `SELECT moved FROM %k.entry WHERE shard = ? LIMIT 1`, class: pointRead, level: gocql.LocalQuorum}
 	setMoved  = statement{cql: `UPDATE %k.entry USING TIMESTAMP 1 SET moved = true WHERE shard = ?`, class: plainWrite, level: gocql.LocalQuorum}
 	// The names of a shard's rows stay below the greatest of timestamps for good: it is never used again.
@@ -214,8 +214,7 @@ func atLeastEmpty(b []byte) []byte {
 }
 
 func (m *Meta) isMoved(ctx context.Context, id gocql.UUID) (bool, error) {
-	var moved *bool
-	_, err := m.s.one(ctx, getMoved, []any{id}, &moved)
+	moved, _, err := sharedRow(ctx, m.s, getMoved, getMoved.level, []any{id}, func(moved **bool) []any { return []any{moved} })
 	return moved != nil && *moved, err
 }
 

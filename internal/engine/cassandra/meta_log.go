@@ -26,12 +26,14 @@ import (
 //
 // A process that is gone is closed by another: see close.
 var (
-	addLog    = statement{cql: `INSERT INTO %k.log (owner, proc, chunk, name, upload, id, rec) VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum}
+	addLog    = statement{cql: `INSERT INTO %k.log (owner, proc, chunk, name, upload, id, rec) VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum, key: []int{0, 1, 2}}
 	takeLog   = statement{cql: `UPDATE %k.log USING TIMESTAMP 2 SET taken = true WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum}
-	endLog    = statement{cql: `UPDATE %k.log USING TIMESTAMP 2 SET done = true, delta = ? WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum}
-	giveUpLog = statement{cql: `UPDATE %k.log USING TIMESTAMP 2 SET done = true WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	markLog   = statement{cql: `UPDATE %k.log USING TIMESTAMP 2 SET marked = true WHERE owner = ? AND proc = ? AND chunk = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	getMarks  = statement{cql: `SELECT closed, marked FROM %k.log WHERE owner = ? AND proc = ? AND chunk = ? LIMIT 1`, class: pointRead, level: gocql.LocalQuorum}
+	endLog    = statement{cql: `UPDATE %k.log USING TIMESTAMP 2 SET done = true, delta = ? WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum, key: []int{1, 2, 3}}
+	giveUpLog = statement{cql: `UPDATE %k.log USING TIMESTAMP 2 SET done = true WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum, key: []int{0, 1, 2}}
 	setDelta  = statement{cql: `UPDATE %k.log USING TIMESTAMP 2 SET delta = ? WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum}
-	reserve   = statement{cql: `UPDATE %k.log USING TIMESTAMP ? SET reserved = ? WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	reserve   = statement{cql: `UPDATE %k.log USING TIMESTAMP ? SET reserved = ? WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum, key: []int{2, 3, 4}}
 	getLog    = statement{cql: `SELECT closed, rec, taken, done FROM %k.log WHERE owner = ? AND proc = ? AND chunk = ? AND name = ? AND upload = ? AND id = ?`, class: pointRead, level: gocql.LocalQuorum}
 	readChunk = statement{cql: `SELECT name, upload, id, rec, taken, done, delta, reserved FROM %k.log WHERE owner = ? AND proc = ? AND chunk = ? AND name >= ?`, class: sliceRead, level: gocql.LocalQuorum}
 	closeLog  = statement{cql: `UPDATE %k.log USING TIMESTAMP 1 SET closed = true WHERE owner = ? AND proc = ? AND chunk = ?`, class: plainWrite, level: gocql.LocalQuorum}

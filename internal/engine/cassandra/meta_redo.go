@@ -81,7 +81,8 @@ func (m *Meta) end(ctx context.Context, p place, k logKey, delta meta.Usage) err
 	return m.s.exec(ctx, endLog, p.row(k.cellKey, k.id, raw)...)
 }
 
-// look reads, after the cell, what forbids the change: the seal, and that its row was taken by one who settles it.
+// look reads, after the cell, what forbids the change: the seal, and that its row was taken by one who settles it. That is read of the row only
+// when the marks of its chunk, which all who have changes in it read together, say that somebody settles one of them.
 func (m *Meta) look(ctx context.Context, ch *change) error {
 	const op = "cassandra.Meta.look"
 	var state int
@@ -94,6 +95,10 @@ func (m *Meta) look(ctx context.Context, ch *change) error {
 		})
 	}
 	g.Go(func() (err error) {
+		if quiet, err := m.unmarked(gctx, ch.log); err != nil || quiet {
+			st = logState{open: true, rec: []byte{}}
+			return err
+		}
 		st, err = m.logState(gctx, ch.log, logKey{ch.cellKey, ch.id})
 		return err
 	})
@@ -111,6 +116,13 @@ func (m *Meta) look(ctx context.Context, ch *change) error {
 		return errs.E(op, errs.Busy, errs.Object, string(ch.name))
 	}
 	return nil
+}
+
+// unmarked reports whether nobody has closed a chunk of the log or settles a change in it.
+func (m *Meta) unmarked(ctx context.Context, p place) (bool, error) {
+	type marks struct{ closed, marked *bool }
+	is, _, err := sharedRow(ctx, m.s, getMarks, getMarks.level, p.args(), func(is *marks) []any { return []any{&is.closed, &is.marked} })
+	return (is.closed == nil || !*is.closed) && (is.marked == nil || !*is.marked), err
 }
 
 // logState is the state of a row of the log.
@@ -182,6 +194,9 @@ func (m *Meta) settle(ctx context.Context, p place, k logKey) error {
 	var n note
 	if err := json.Unmarshal(st.rec, &n); err != nil {
 		return errs.Wrap("cassandra.Meta.settle", errs.Corrupt, err)
+	}
+	if err := m.s.exec(ctx, markLog, p.args()...); err != nil {
+		return err
 	}
 	if err := m.s.exec(ctx, takeLog, p.row(k.cellKey, k.id)...); err != nil {
 		return err

@@ -42,6 +42,8 @@ type cursor struct {
 	versions []*object.Summary // of one name, for ViewAll
 	of       naming.ObjectName
 	held     bool
+
+	back behind // of a walk back
 }
 
 // listedName is a name that has or may have versions, with its newest version as listed; nil: to be read from the cell.
@@ -55,6 +57,7 @@ func (c *cursor) Seek(pos meta.Position) {
 	inside := c.read && len(c.names) > 0 && pos.Name >= c.names[0].name && pos.Name <= c.names[len(c.names)-1].name
 	c.pos = pos
 	c.versions, c.held = nil, false
+	c.back = behind{}
 	if !inside {
 		c.names, c.read, c.size = nil, false, pageFirst
 	}

@@ -15,8 +15,8 @@ import (
 // and the list of eras is a third. A row is written first, its slot after it, and its era after that, so that one which is found empty and taken off the list
 // cannot hide a row that is acknowledged.
 var (
-	addTimed  = statement{cql: `INSERT INTO %k.timed (kind, slot, at, id, val) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum}
-	dropTimed = statement{cql: `DELETE FROM %k.timed USING TIMESTAMP 2 WHERE kind = ? AND slot = ? AND at = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum}
+	addTimed  = statement{cql: `INSERT INTO %k.timed (kind, slot, at, id, val) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP 1`, class: plainWrite, level: gocql.LocalQuorum, key: []int{0, 1}}
+	dropTimed = statement{cql: `DELETE FROM %k.timed USING TIMESTAMP 2 WHERE kind = ? AND slot = ? AND at = ? AND id = ?`, class: plainWrite, level: gocql.LocalQuorum, key: []int{0, 1}}
 	listTimed = statement{cql: `SELECT at, id, val FROM %k.timed WHERE kind = ? AND slot = ? AND (at, id) >= (?, ?) AND (at) <= (?) LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}
 	// listMoments ends at an id.
 	listMoments = statement{cql: `SELECT at, id, val FROM %k.timed WHERE kind = ? AND slot = ? AND (at, id) >= (?, ?) AND (at, id) <= (?, ?) LIMIT ?`, class: sliceRead, level: gocql.LocalQuorum}

@@ -301,7 +301,7 @@ func (m *Meta) PutPart(ctx context.Context, k meta.UploadKey, p meta.Part, limit
 		if err := m.allow(ctx, ch, limits, delta); err != nil {
 			return nil, err
 		}
-		mut.put = []row{{int64(p.Number), meta.AppendPart(nil, &p), ch.id}}
+		mut.put = []row{{seq: int64(p.Number), rec: meta.AppendPart(nil, &p), namer: ch.id}}
 		mut.effects.Account, mut.effects.Delta = u.Account, delta
 		h.Parts, h.Bytes = h.Parts+delta.UploadParts, h.Bytes+delta.UploadBytes
 		return h.into(mut)

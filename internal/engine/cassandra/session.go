@@ -50,6 +50,9 @@ type Session struct {
 	log        *slog.Logger // may be nil
 	// hook stands between the engine and the driver in tests: it is given the statements and what sends them.
 	hook func(steps []step, send func() error) error
+	// writes and reads are what goes together; nil: nothing does.
+	writes *gatherer
+	reads  *shares
 }
 
 // Connect opens the session. It does not look at the schema; see CheckSchema. Errors: Busy when no host answers,
@@ -95,6 +98,7 @@ func Connect(c Config) (*Session, error) {
 		return nil, errs.Wrap(op, errs.Busy, err)
 	}
 	s := &Session{cql: session, keyspace: c.Keyspace, serial: gocql.Serial, timeout: cluster.Timeout, log: c.Log, policy: cluster.PoolConfig.HostSelectionPolicy, datacenter: c.Datacenter}
+	s.writes, s.reads = &gatherer{lanes: map[string]*lane{}}, &shares{reads: map[string]*shared{}}
 	s.gate = newGate(orDefault(c.Requests, 512), orDefault(c.Bytes, 64<<20), orDefault(c.Wait, 2*time.Second))
 	if c.Speculate > 0 {
 		s.spec = guard
@@ -140,6 +144,7 @@ type statement struct {
 	class class
 	level gocql.Consistency // of reads and plain writes; commit level of casWrite
 	bulk  bool              // reads pages of readPage bytes
+	key   []int             // of a plain write that goes with others to its partition: the arguments that name that
 }
 
 // readPage is about how much payload is read at once.
@@ -162,6 +167,14 @@ func (s *Session) query(st statement, args ...any) *gocql.Query {
 
 // exec runs a plain write.
 func (s *Session) exec(ctx context.Context, st statement, args ...any) error {
+	if st.key != nil {
+		return s.join(ctx, st, args...)
+	}
+	return s.alone(ctx, st, args...)
+}
+
+// alone runs a plain write by itself.
+func (s *Session) alone(ctx context.Context, st statement, args ...any) error {
 	return s.send(ctx, []step{{st, args}}, func(ctx context.Context) error { return s.query(st, args...).ExecContext(ctx) })
 }
 
@@ -326,6 +339,9 @@ func (s *Session) together(ctx context.Context, steps ...step) error {
 	}
 	for i := range b.Entries {
 		b.Entries[i].Idempotent = true
+	}
+	if s.spec != nil {
+		b = b.SpeculativeExecutionPolicy(s.spec)
 	}
 	return s.send(ctx, steps, b.ExecContext)
 }
