@@ -204,6 +204,11 @@ func start(ctx context.Context, dir string, cassandra bool) (*service.Service, e
 		if o.Config, err = nodes.Fresh(ctx, "compat"); err != nil {
 			return nil, err
 		}
+		ring := filepath.Join(dir, "keyring.json") // several gateways may share such a store, so none makes a ring by itself
+		if out, err := exec.CommandContext(ctx, binary, "keyring", "rotate", "--file", ring).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("keyring: %w\n%s", err, out)
+		}
+		o.Env = append(o.Env, "PITHOS_ENCRYPTION_KEYRING="+ring)
 	}
 	return service.Start(ctx, o)
 }
@@ -270,8 +275,12 @@ func pytest(ctx context.Context, f flags, python, dir string, s *service.Service
 		}
 	}
 	junit := filepath.Join(dir, "results.xml")
+	limit := "180" // seconds for one test
+	if f.cassandra {
+		limit = "1800" // some put a thousand objects, and the nodes share the machine with the suite
+	}
 	args := []string{
-		"-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=180", "--tb=short",
+		"-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout="+limit, "--tb=short",
 		"--junitxml=" + junit, "@" + filepath.Join(dir, "names"),
 	}
 	if f.processes > 0 {
