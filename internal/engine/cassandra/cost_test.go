@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -187,9 +188,6 @@ func TestManyAtOnceCostLessEach(t *testing.T) {
 	})
 	const puts = writers * each
 	t.Logf("%d puts: %v, %d rows", puts, &c, c.rows)
-	if c.writes >= c.rows {
-		t.Errorf("%d writes of %d rows: none went together", c.writes, c.rows)
-	}
 	names := 0
 	cur := m.Scan(t.Context(), container, meta.View{})
 	defer cur.Close()
@@ -241,6 +239,64 @@ func TestCostOfALookup(t *testing.T) {
 	if got, err := b.Resolve(t.Context(), name); err != nil || got.ID != again.ID || got.Account != "b" {
 		t.Errorf("%+v, %v", got, err)
 	}
+}
+
+// TestWritesToOnePartitionGoTogether lets many write while the first writes are under way: those to the same partition go in one batch, and each writer gets
+// the outcome of the batch that had its row.
+func TestWritesToOnePartitionGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var sizes []int
+		goOn := make(chan struct{})
+		lost := errors.New("lost")
+		s := &Session{gate: newGate(100, 1<<20, time.Second), writes: &gatherer{lanes: map[string]*lane{}}}
+		s.hook = func(steps []step, _ func() error) error {
+			mu.Lock()
+			sizes = append(sizes, len(steps))
+			mu.Unlock()
+			<-goOn
+			if len(steps) > 1 {
+				return lost
+			}
+			return nil
+		}
+		st := statement{cql: "a write", class: plainWrite, key: []int{0}}
+		var g sync.WaitGroup
+		failed := 0
+		for i := range 12 {
+			g.Go(func() {
+				partition := "one"
+				if i == 11 {
+					partition = "another"
+				}
+				if err := s.exec(t.Context(), st, partition, i); err != nil {
+					mu.Lock()
+					failed++
+					mu.Unlock()
+				}
+			})
+			synctest.Wait()
+		}
+		left, cancel := context.WithCancel(t.Context())
+		g.Go(func() {
+			if err := s.exec(left, st, "one", 99); !errors.Is(err, context.Canceled) {
+				t.Errorf("who leaves gets %v", err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		close(goOn)
+		g.Wait()
+		synctest.Wait()
+		slices.Sort(sizes)
+		if want := []int{1, 1, 1, 10}; !slices.Equal(sizes, want) || failed != 9 {
+			t.Errorf("batches of %v, %d writers failed; want %v and 9", sizes, failed, want)
+		}
+		if len(s.writes.lanes) > 0 {
+			t.Errorf("%d lanes are left", len(s.writes.lanes))
+		}
+	})
 }
 
 // TestASharedReadBeginsAfterAllWhoShareIt lets several ask while a read is under way: they get the next one, all the same.

@@ -333,17 +333,19 @@ func (s *Session) casBatch(ctx context.Context, level gocql.Consistency, steps .
 
 // together makes plain writes to one partition in one request.
 func (s *Session) together(ctx context.Context, steps ...step) error {
-	b := s.cql.Batch(gocql.UnloggedBatch).Consistency(gocql.LocalQuorum)
-	for _, st := range steps {
-		b = b.Query(st.st.text(s), st.args...)
-	}
-	for i := range b.Entries {
-		b.Entries[i].Idempotent = true
-	}
-	if s.spec != nil {
-		b = b.SpeculativeExecutionPolicy(s.spec)
-	}
-	return s.send(ctx, steps, b.ExecContext)
+	return s.send(ctx, steps, func(ctx context.Context) error {
+		b := s.cql.Batch(gocql.UnloggedBatch).Consistency(gocql.LocalQuorum)
+		for _, st := range steps {
+			b = b.Query(st.st.text(s), st.args...)
+		}
+		for i := range b.Entries {
+			b.Entries[i].Idempotent = true
+		}
+		if s.spec != nil {
+			b = b.SpeculativeExecutionPolicy(s.spec)
+		}
+		return b.ExecContext(ctx)
+	})
 }
 
 // supersededMost bounds how often a serial read is asked again that others came before.
