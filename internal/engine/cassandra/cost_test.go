@@ -232,7 +232,7 @@ func TestCostOfALookup(t *testing.T) {
 	if err := b.Remove(t.Context(), made); err != nil {
 		t.Fatal(err)
 	}
-	again, err := b.Create(t.Context(), bucket.Container{ID: naming.NewContainerID(), Account: "b", Name: "other", Bucket: name})
+	again, err := b.Create(t.Context(), bucket.Container{ID: naming.NewContainerID(), Account: "b", Name: "other-" + naming.ContainerName(name), Bucket: name})
 	if err != nil {
 		t.Fatal(err)
 	}
