@@ -280,7 +280,7 @@ func pytest(ctx context.Context, f flags, python, dir string, s *service.Service
 		limit = "1800" // some put a thousand objects, and the nodes share the machine with the suite
 	}
 	args := []string{
-		"-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout="+limit, "--tb=short",
+		"-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=" + limit, "--tb=short",
 		"--junitxml=" + junit, "@" + filepath.Join(dir, "names"),
 	}
 	if f.processes > 0 {
