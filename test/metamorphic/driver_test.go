@@ -126,6 +126,7 @@ func runLists(t *testing.T, weights []weight, open func(t *testing.T, e engine, 
 		if compare(t, engines, list, open) == "" {
 			t.Fatalf("seed %d (%s) made a difference once, so that it depends on timing too:\n%s", s, again, difference)
 		}
+		t.Logf("seed %d (%s) makes a difference, to be shrunk:\n%s", s, again, difference)
 		list = shrink(list, func(shorter []step) bool { return compare(t, engines, shorter, open) != "" })
 		var text strings.Builder
 		for _, one := range list {
