@@ -39,13 +39,22 @@ type hints struct {
 }
 
 func (b *Backend) hintsContainer(ctx context.Context) (bucket.Container, error) {
+	return b.hintsIn(ctx, true)
+}
+
+// hintsFound is the container of the index for those who only read it: NotFound as long as nobody has written one.
+func (b *Backend) hintsFound(ctx context.Context) (bucket.Container, error) {
+	return b.hintsIn(ctx, false)
+}
+
+func (b *Backend) hintsIn(ctx context.Context, create bool) (bucket.Container, error) {
 	b.hints.mu.Lock()
 	defer b.hints.mu.Unlock()
 	if b.hints.container != nil {
 		return *b.hints.container, nil
 	}
 	c, err := b.stores.Buckets.Lookup(ctx, serviceAccount, hintsContainer)
-	if errs.Is(err, errs.NotFound) {
+	if create && errs.Is(err, errs.NotFound) {
 		c, err = b.stores.Buckets.Create(ctx, bucket.Container{
 			ID: naming.NewContainerID(), Account: serviceAccount, Name: hintsContainer, Region: b.opts.Region, Created: b.now(),
 		})
@@ -81,7 +90,10 @@ func (b *Backend) putHints(ctx context.Context, target string, names ...string) 
 // walkHints calls fn with what follows prefix in the names of hints from prefix+from on, until fn returns false. Those for which it returns
 // stale are removed, some of them.
 func (b *Backend) walkHints(ctx context.Context, prefix, from string, fn func(rest string) (more, stale bool, err error)) error {
-	c, err := b.hintsContainer(ctx)
+	c, err := b.hintsFound(ctx)
+	if errs.Is(err, errs.NotFound) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -124,11 +136,14 @@ func (b *Backend) dropHint(ctx context.Context, c bucket.Container, e *object.Su
 
 // publicHint is where a public id points to.
 func (b *Backend) publicHint(ctx context.Context, id string) (Target, error) {
-	c, err := b.hintsContainer(ctx)
+	unknown := errs.E("", errs.NotFound, errs.Object, "")
+	c, err := b.hintsFound(ctx)
+	if errs.Is(err, errs.NotFound) {
+		return Target{}, unknown
+	}
 	if err != nil {
 		return Target{}, err
 	}
-	unknown := errs.E("", errs.NotFound, errs.Object, "")
 	v, err := b.stores.Meta.Get(ctx, c.ID, naming.ObjectName(hintPublic+id), meta.Which{})
 	if errs.Is(err, errs.NotFound) {
 		return Target{}, unknown

@@ -105,7 +105,10 @@ const hintSync = "y/"
 // SyncPoint is how far the changes of a container were sent, as SaveSyncPoint was told, and the id of that note. "" and 0 when nothing was noted.
 func (b *Backend) SyncPoint(ctx context.Context, id naming.ContainerID) (text string, note object.VersionID, err error) {
 	const op = "backend.SyncPoint"
-	c, err := b.hintsContainer(ctx)
+	c, err := b.hintsFound(ctx)
+	if errs.Is(err, errs.NotFound) {
+		return "", 0, nil
+	}
 	if err != nil {
 		return "", 0, fail(op, err)
 	}
@@ -143,7 +146,10 @@ func (b *Backend) SaveSyncPoint(ctx context.Context, id naming.ContainerID, text
 
 // ForgetSyncPoints removes the notes of containers that are not kept, if they are older than an hour.
 func (b *Backend) ForgetSyncPoints(ctx context.Context, kept func(container string) bool) error {
-	c, err := b.hintsContainer(ctx)
+	c, err := b.hintsFound(ctx)
+	if errs.Is(err, errs.NotFound) {
+		return nil
+	}
 	if err != nil {
 		return fail("backend.ForgetSyncPoints", err)
 	}
