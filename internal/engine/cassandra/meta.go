@@ -89,6 +89,8 @@ func MetaSchema() Schema {
 	}, {factTable}, {
 		`ALTER TABLE %k.cell ADD IF NOT EXISTS body blob`,
 		`ALTER TABLE %k.log ADD IF NOT EXISTS marked boolean static`,
+	}, {
+		`ALTER TABLE %k.holder ADD IF NOT EXISTS death bigint static`,
 	}}}
 }
 

@@ -1,7 +1,12 @@
 package cassandra
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,12 +21,12 @@ import (
 // it. The zero id is no name: its row stands before all others, so that the state is found without reading over names that are gone. So naming and unnaming may be repeated. A holder without intent and names is dead; the index of the dead
 // is written before that and checked against the holder when it is read.
 var (
-	getHolderState = statement{cql: `SELECT rev, intent, names, died, slot FROM %k.holder WHERE holder = ? LIMIT 1`, class: pointRead, level: gocql.LocalQuorum}
+	getHolderState = statement{cql: `SELECT rev, intent, names, died, slot, death FROM %k.holder WHERE holder = ? LIMIT 1`, class: pointRead, level: gocql.LocalQuorum}
 	getNamer       = statement{cql: `SELECT namer FROM %k.holder WHERE holder = ? AND namer = ?`, class: pointRead, level: gocql.LocalQuorum}
-	setHolderState = statement{cql: `UPDATE %k.holder SET rev = ?, intent = ?, names = ?, died = ?, slot = ? WHERE holder = ? IF rev = ?`, class: casWrite, level: gocql.LocalQuorum}
+	setHolderState = statement{cql: `UPDATE %k.holder SET rev = ?, intent = ?, names = ?, died = ?, slot = ?, death = ? WHERE holder = ? IF rev = ?`, class: casWrite, level: gocql.LocalQuorum}
 	addNamer       = statement{cql: `INSERT INTO %k.holder (holder, namer) VALUES (?, ?)`, class: casWrite, level: gocql.LocalQuorum}
 	dropNamer      = statement{cql: `DELETE FROM %k.holder WHERE holder = ? AND namer = ?`, class: casWrite, level: gocql.LocalQuorum}
-	dropHolderCell = statement{cql: `UPDATE %k.holder SET rev = null, intent = null, names = null, died = null, slot = null WHERE holder = ? IF rev = ?`, class: casWrite, level: gocql.LocalQuorum}
+	dropHolderCell = statement{cql: `UPDATE %k.holder SET rev = null, intent = null, names = null, died = null, slot = null, death = null WHERE holder = ? IF rev = ?`, class: casWrite, level: gocql.LocalQuorum}
 )
 
 // life is the state of a holder.
@@ -31,6 +36,17 @@ type life struct {
 	names  int
 	died   int64 // when it is dead
 	slot   int64 // of the index of the dead
+	death  int64 // which death, should it be forgotten and die again; 0: of an older build
+}
+
+// listed is the row of the index of the dead for a holder that is dead. The death is part of its id: one that is forgotten and given up again, within the
+// same minute, needs another row than the one that was deleted.
+func (l life) listed(h block.Holder) timedRow {
+	id := h[:]
+	if l.death != 0 {
+		id = binary.BigEndian.AppendUint64(slices.Clone(id), uint64(l.death))
+	}
+	return timedRow{slot: l.slot, at: l.died, id: id}
 }
 
 func (l life) alive() bool { return l.rev != nil && (l.intent != nil || l.names > 0) }
@@ -38,7 +54,7 @@ func (l life) dead() bool  { return l.rev != nil && !l.alive() }
 
 func (m *Meta) lifeOf(ctx context.Context, h block.Holder, level gocql.Consistency) (life, error) {
 	var l life
-	_, err := m.s.serially(ctx, getHolderState, level, []any{gocql.UUID(h)}, &l.rev, &l.intent, &l.names, &l.died, &l.slot)
+	_, err := m.s.serially(ctx, getHolderState, level, []any{gocql.UUID(h)}, &l.rev, &l.intent, &l.names, &l.died, &l.slot, &l.death)
 	return l, err
 }
 
@@ -57,6 +73,7 @@ func (m *Meta) alter(ctx context.Context, h block.Holder, fn func(l *life, level
 func (m *Meta) alterFrom(ctx context.Context, h block.Holder, guess *life, fn func(l *life, level gocql.Consistency) (rows []step, change bool, err error)) error {
 	const op = "cassandra.Meta.holder"
 	level := gocql.LocalQuorum
+	death := 1 + rand.Int64N(math.MaxInt64)
 	for n := range attempts {
 		var l life
 		var err error
@@ -71,8 +88,8 @@ func (m *Meta) alterFrom(ctx context.Context, h block.Holder, guess *life, fn fu
 			return fail(op, err)
 		}
 		if l.intent == nil && l.names == 0 { // it dies now: list it first
-			l.slot = slotAt(timedDead, m.clock.Now().UnixMicro())
-			if err := m.indexIn(ctx, timedDead, timedRow{l.slot, l.died, h[:], nil}); err != nil {
+			l.slot, l.death = slotAt(timedDead, m.clock.Now().UnixMicro()), death
+			if err := m.indexIn(ctx, timedDead, l.listed(h)); err != nil {
 				return fail(op, err)
 			}
 		}
@@ -82,7 +99,7 @@ func (m *Meta) alterFrom(ctx context.Context, h block.Holder, guess *life, fn fu
 		} else {
 			rows = append(rows, step{addNamer, []any{gocql.UUID(h), gocql.UUID{}}})
 		}
-		steps := append([]step{{setHolderState, []any{rev, l.intent, l.names, l.died, l.slot, gocql.UUID(h), before.rev}}}, rows...)
+		steps := append([]step{{setHolderState, []any{rev, l.intent, l.names, l.died, l.slot, l.death, gocql.UUID(h), before.rev}}}, rows...)
 		applied, err := m.s.casBatch(ctx, m.s.serial, steps...)
 		if err == nil && applied {
 			return nil
@@ -326,13 +343,21 @@ func (m *Meta) Dead(ctx context.Context, until time.Time, limit int) ([]block.Ho
 
 const deadAtOnce = 64
 
+// holderIn is the holder that a row of the index of the dead tells of.
+func holderIn(r timedRow) (h block.Holder) {
+	copy(h[:], r.id)
+	return h
+}
+
+func isRow(a, b timedRow) bool { return a.slot == b.slot && a.at == b.at && bytes.Equal(a.id, b.id) }
+
 // checkDead adds those of the rows that tell the truth. A row of a holder that died otherwise, or was forgotten, goes.
 func (m *Meta) checkDead(ctx context.Context, rows []timedRow, limit int, dead *[]block.Holder) error {
 	lives := make([]life, len(rows))
 	g, gctx := limited(ctx)
 	for i, r := range rows {
 		g.Go(func() (err error) {
-			lives[i], err = m.lifeOf(gctx, block.Holder(r.id), gocql.LocalQuorum)
+			lives[i], err = m.lifeOf(gctx, holderIn(r), gocql.LocalQuorum)
 			return err
 		})
 	}
@@ -342,9 +367,9 @@ func (m *Meta) checkDead(ctx context.Context, rows []timedRow, limit int, dead *
 	for i, r := range rows {
 		l := lives[i]
 		switch {
-		case l.dead() && l.died == r.at && l.slot == r.slot:
+		case l.dead() && isRow(r, l.listed(holderIn(r))):
 			if len(*dead) < limit {
-				*dead = append(*dead, block.Holder(r.id))
+				*dead = append(*dead, holderIn(r))
 			}
 		case l.dead():
 			if err := m.unindexIn(ctx, timedDead, r); err != nil {
@@ -374,7 +399,7 @@ func (m *Meta) forget(ctx context.Context, h block.Holder) error {
 	if _, err := m.s.casBatch(ctx, m.s.serial, gone...); err != nil {
 		return err
 	}
-	return m.unindexIn(ctx, timedDead, timedRow{slot: l.slot, at: l.died, id: h[:]})
+	return m.unindexIn(ctx, timedDead, l.listed(h))
 }
 
 // Alive tells which holders are intended or named; see meta.Holders.

@@ -275,4 +275,17 @@ var holding = []sentence{
 		e.forget(intended)
 		e.forget()
 	}},
+	{"Forget/what is given up again after it is dead again", func(e *env) {
+		h := e.intend()
+		for range 3 { // one who sends late requests of an upload can do that to a holder
+			errstest.OK(e, e.s.Abandon(e.Context(), h))
+			if e.alive(h) || !e.dead(h, e.now) {
+				e.Fatal("given up: alive, or not dead")
+			}
+			e.forget(h)
+			if e.dead(h, far) {
+				e.Fatal("forgotten: dead still")
+			}
+		}
+	}},
 }
