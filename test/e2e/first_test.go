@@ -17,8 +17,9 @@ func TestFirstStart(t *testing.T) {
 	if _, err := service.Build(t.Context()); err != nil { // compiling the program, which all tests share, is no part of it
 		t.Fatal(err)
 	}
+	w := newIdleWorld(t) // waits for its turn among the parallel tests: no part of it either
 	began := time.Now()
-	w := newWorldWith(t, service.Options{Plain: true})
+	w.start(service.Options{Plain: true})
 	shown, err := w.Run(t.Context(), "credentials")
 	if err != nil {
 		t.Fatalf("credentials: %v\n%s", err, shown)
