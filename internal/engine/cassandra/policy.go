@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -189,6 +190,29 @@ func (p guarded) Pick(q gocql.ExecutableStatement) gocql.NextHost {
 		h := others[0]
 		others = others[1:]
 		return h
+	}
+}
+
+// atHome offers only hosts of the data centre that answers for the keyspace, once that is known (Settle). The driver's own policies go on to the other data
+// centres when none of its hosts is left. There a local quorum is one of other replicas: reads would be old, and rows would be decided twice.
+type atHome struct {
+	gocql.HostSelectionPolicy
+	home *atomic.Pointer[string]
+}
+
+// Pick offers the hosts at home.
+func (p atHome) Pick(q gocql.ExecutableStatement) gocql.NextHost {
+	next, home := p.HostSelectionPolicy.Pick(q), p.home.Load()
+	if home == nil {
+		return next
+	}
+	return func() gocql.SelectedHost {
+		for {
+			h := next()
+			if h == nil || h.Info() == nil || h.Info().DataCenter() == *home {
+				return h
+			}
+		}
 	}
 }
 

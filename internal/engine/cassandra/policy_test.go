@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,5 +145,38 @@ func TestBreakersPutSlowHostsLast(t *testing.T) {
 	guard.observe(a, nil, time.Millisecond)
 	if got := order(); got != first {
 		t.Errorf("%s after an answer", got)
+	}
+}
+
+// TestNobodyAsksBeyondTheHome offers hosts of two data centres: those of the home only, once it is known, and none when they are down.
+func TestNobodyAsksBeyondTheHome(t *testing.T) {
+	at := func(id, addr, dc string) *gocql.HostInfo {
+		h, err := gocql.NewTestHostInfoFromRow(map[string]any{
+			"host_id": gocql.UUID([]byte(id)), "rpc_address": net.ParseIP(addr), "native_address": net.ParseIP(addr), "native_port": 9042, "data_center": dc,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	a, b := at("aaaaaaaaaaaaaaaa", "127.0.0.1", "dc1"), at("bbbbbbbbbbbbbbbb", "127.0.0.2", "dc2")
+	home := new(atomic.Pointer[string])
+	order := func(hosts ...*gocql.HostInfo) (out string) {
+		next := atHome{fixed{hosts: hosts}, home}.Pick(nil)
+		for h := next(); h != nil; h = next() {
+			out += h.Info().DataCenter() + " "
+		}
+		return out
+	}
+	if got := order(a, b); got != "dc1 dc2 " {
+		t.Errorf("before it is known: %q", got)
+	}
+	dc2 := "dc2"
+	home.Store(&dc2)
+	if got := order(a, b, a); got != "dc2 " {
+		t.Errorf("once it is known: %q", got)
+	}
+	if got := order(a); got != "" {
+		t.Errorf("with all of its hosts down: %q", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -47,7 +48,8 @@ type Session struct {
 	policy   gocql.HostSelectionPolicy
 	// datacenter is the gateway's own, "" when none was named.
 	datacenter string
-	log        *slog.Logger // may be nil
+	home       *atomic.Pointer[string] // the only data centre whose hosts are asked; nil in it: all are
+	log        *slog.Logger            // may be nil
 	// hook stands between the engine and the driver in tests: it is given the statements and what sends them.
 	hook func(steps []step, send func() error) error
 	// writes and reads are what goes together; nil: nothing does.
@@ -87,17 +89,18 @@ func Connect(c Config) (*Session, error) {
 	if c.Datacenter != "" {
 		near = gocql.DCAwareRoundRobinPolicy(c.Datacenter)
 	}
+	home := new(atomic.Pointer[string])
 	guard := &breakers{clock: c.Clock, slow: c.Speculate, log: c.Log}
 	if guard.clock == nil {
 		guard.clock = clock.System{}
 	}
 	cluster.QueryObserver, cluster.BatchObserver = guard, guard
-	cluster.PoolConfig.HostSelectionPolicy = roundTwice{guarded{gocql.TokenAwareHostPolicy(near, gocql.ShuffleReplicas()), guard}}
+	cluster.PoolConfig.HostSelectionPolicy = roundTwice{guarded{atHome{gocql.TokenAwareHostPolicy(near, gocql.ShuffleReplicas()), home}, guard}}
 	session, err := cluster.CreateSession()
 	if err != nil {
 		return nil, errs.Wrap(op, errs.Busy, err)
 	}
-	s := &Session{cql: session, keyspace: c.Keyspace, serial: gocql.Serial, timeout: cluster.Timeout, log: c.Log, policy: cluster.PoolConfig.HostSelectionPolicy, datacenter: c.Datacenter}
+	s := &Session{cql: session, keyspace: c.Keyspace, serial: gocql.Serial, timeout: cluster.Timeout, log: c.Log, policy: cluster.PoolConfig.HostSelectionPolicy, datacenter: c.Datacenter, home: home}
 	s.writes, s.reads = &gatherer{lanes: map[string]*lane{}}, &shares{reads: map[string]*shared{}}
 	s.gate = newGate(orDefault(c.Requests, 512), orDefault(c.Bytes, 64<<20), orDefault(c.Wait, 2*time.Second))
 	if c.Speculate > 0 {

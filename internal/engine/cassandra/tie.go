@@ -32,6 +32,10 @@ const (
 // Claim says a fact about a keyspace, unless one of its name was said before, and returns the one that stands. Errors: Busy, Ambiguous.
 func Claim(ctx context.Context, s *Session, name, value string) (string, error) {
 	const op = "cassandra.Claim"
+	// What was said stands, so whoever finds it near needs no other data centre, which may be down.
+	if stands, found, err := fact(ctx, s, name, gocql.LocalQuorum); err == nil && found {
+		return stands, nil
+	}
 	for n := range attempts {
 		stands, found, err := fact(ctx, s, name, gocql.Serial)
 		if err != nil || found {
@@ -84,8 +88,11 @@ func Settle(ctx context.Context, s *Session, home string) (string, error) {
 		return "", errs.E(op, errs.Conflict, errs.Store, s.keyspace).Because(errs.BadState, reason)
 	}
 	stands, err := Claim(ctx, s, FactHome, cmp.Or(home, everywhere))
+	if err == nil && stands != cmp.Or(home, everywhere) { // an operator may have changed it (docs/operations/datacentres.md)
+		stands, _, err = fact(ctx, s, FactHome, gocql.Serial)
+	}
 	if err != nil {
-		return "", err
+		return "", fail(op, err)
 	}
 	if stands != cmp.Or(home, everywhere) {
 		return "", errs.E(op, errs.Conflict, errs.Store, s.keyspace).Because(errs.BadState,
@@ -93,6 +100,7 @@ func Settle(ctx context.Context, s *Session, home string) (string, error) {
 	}
 	if home != "" {
 		s.serial = gocql.LocalSerial
+		s.home.Store(&home)
 	}
 	return home, nil
 }
