@@ -130,6 +130,8 @@ type OpenStack struct {
 	Forbidden   string        // characters that no name may have
 	ExternalURL string        // how clients reach the Pithos+ API; "": as they say
 	ContentURL  string        // how clients reach public links and views; "": as the rest
+	QueryTokens bool          // tokens of the Pithos+ API may stand in the URL
+	Listing     int           // entries of a listing of the Pithos+ API at most
 	Rates       Rates
 	Sync        Sync
 }
@@ -387,6 +389,7 @@ func Default() *Config {
 
 		OpenStack: OpenStack{
 			Listen: "127.0.0.1:8080", TLS: TLS{MinVersion: TLS12, ClientAuth: NoClientAuth}, Sync: Sync{Interval: 15 * time.Second, Rate: 64 << 20},
+			QueryTokens: true, Listing: 10_000,
 		},
 		ACME:     ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", HTTPListen: Off},
 		Keystore: Keystore{Kind: Embedded, Cluster: Cluster{Port: cqlPort, Keyspace: "pithos_keys"}},

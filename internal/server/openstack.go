@@ -61,6 +61,7 @@ func (s *service) openstack(base context.Context, b *backend.Backend, t *tasks) 
 	plus := pithos.New(b, pithos.Options{
 		Who: users.who, SignIn: users.signIn, Key: secret, Clock: s.o.Clock, Log: s.o.Log, Observe: s.metrics.observer("pithos"),
 		Pace: s.pace(), Shares: s.shares, External: cfg.OpenStack.ExternalURL, Content: cfg.OpenStack.ContentURL,
+		Listing: cfg.OpenStack.Listing, NoQueryTokens: !cfg.OpenStack.QueryTokens,
 	})
 	signIn := s.shares.Limit(door)
 	s.swiftIn = &gate{refuse: http.HandlerFunc(objects.Refuse), next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -68,7 +69,7 @@ func (s *service) openstack(base context.Context, b *backend.Backend, t *tasks) 
 			s.s3api.ServeHTTP(w, r)
 			return
 		}
-		if pithos.Serves(r.URL.EscapedPath()) && !swift.Extra(r) || pithos.Extra(r) {
+		if pithos.Mine(r, swift.Extra) {
 			plus.ServeHTTP(w, r)
 			return
 		}

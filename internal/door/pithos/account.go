@@ -97,9 +97,9 @@ func (c *call) containers(ctx context.Context, owner bool) (all []bucket.Contain
 		var list []bucket.Container
 		var more bool
 		if owner {
-			list, more, err = c.door.b.Containers(ctx, c.caller, c.owner, after, listingMax)
+			list, more, err = c.door.b.Containers(ctx, c.caller, c.owner, after, pageMax)
 		} else {
-			list, more, err = c.door.b.SharedContainers(ctx, c.caller, c.owner, after, listingMax)
+			list, more, err = c.door.b.SharedContainers(ctx, c.caller, c.owner, after, pageMax)
 		}
 		if err != nil {
 			return nil, err

@@ -25,14 +25,15 @@ const (
 
 // Prefixes of paths that this door serves besides /v1/.
 const (
-	mount  = "/object-store/v1/"
+	mounts = "/object-store/"
+	mount  = mounts + "v1/"
 	public = "/public/"
 	view   = "/ui/view/"
 )
 
 // Serves reports whether a path, as it came, is this door's: a second mount, a public or view URL, or an account in the Pithos+ dialect (16.1).
 func Serves(path string) bool {
-	for _, prefix := range []string{mount, public, view, identityBase + "/", accountBase + "/", oauthPath} {
+	for _, prefix := range []string{mounts, public, view, identityBase + "/", accountBase + "/", oauthPath} {
 		if strings.HasPrefix(path, prefix) {
 			return true
 		}
@@ -159,6 +160,7 @@ func (c *call) parse() error {
 	parts := strings.SplitN(rest, "/", 3)
 	copy(c.raw[:], parts)
 	c.raw[0], c.swift = strings.CutPrefix(c.raw[0], reseller)
+	c.swift = c.swift && c.base == "/v1" // the second mount is in this dialect, whatever the account is called
 	if c.level == viewLevel {
 		if len(parts) < 3 || parts[2] == "" {
 			return bad("Unknown path")
@@ -212,31 +214,36 @@ func (c *call) checkNames() error {
 	return err
 }
 
-// chooseFormat picks the serialisation of the answer (Pithos+ 2.3).
+// chooseFormat picks the serialisation of the answer (Pithos+ 2.3). Those of HEAD and PUT are JSON, whatever is asked for.
 func (c *call) chooseFormat(otherwise format) {
-	switch c.query.Get("format") {
-	case "json":
+	asked := c.query.Get("format")
+	c.plain = asked == "text"
+	switch {
+	case (c.r.Method == http.MethodHead || c.r.Method == http.MethodPut) && c.level < publicLevel:
 		c.format = jsonFormat
-		return
-	case "xml":
+	case asked == "json":
+		c.format = jsonFormat
+	case asked == "xml":
 		c.format = xmlFormat
-		return
-	case "text":
-		c.format, c.plain = textFormat, true
-		return
+	case c.plain:
+		c.format = textFormat
+	default:
+		c.format = c.accepted(otherwise)
 	}
-	c.format = otherwise
+}
+
+// accepted is the first serialisation that the client says it takes.
+func (c *call) accepted(otherwise format) format {
 	for each := range strings.SplitSeq(c.h("Accept"), ",") {
 		kind, _, _ := strings.Cut(each, ";")
 		switch strings.TrimSpace(kind) {
 		case "application/json":
-			c.format = jsonFormat
-			return
+			return jsonFormat
 		case "application/xml":
-			c.format = xmlFormat
-			return
+			return xmlFormat
 		}
 	}
+	return otherwise
 }
 
 // token is the token of the request: the parameter wins (Pithos+ 2.2).

@@ -28,7 +28,8 @@ import (
 
 // Limits of requests and answers (Pithos+ 2.5 and 15).
 const (
-	listingMax     = 10_000
+	pageMax        = 10_000   // entries that are asked of a store at once
+	listingDefault = 10_000   // entries of an answer
 	metaCountMax   = 90       // headers in a request
 	metaStoredMax  = 32       // entries of a resource
 	metaNameMax    = 128      // characters of a whole header name
@@ -53,6 +54,8 @@ type Options struct {
 	Content string
 	// NoQueryTokens refuses tokens in the query (Pithos+ 2.2).
 	NoQueryTokens bool
+	// Listing is how many entries a listing has at most, and has when the client sets no limit. 0: 10,000.
+	Listing int
 	// Key signs the tokens of view URLs (Pithos+ 10).
 	Key     []byte
 	Clock   clock.Clock  // clock.System
@@ -75,6 +78,9 @@ type Door struct {
 func New(b *backend.Backend, o Options) *Door {
 	if o.Clock == nil {
 		o.Clock = clock.System{}
+	}
+	if o.Listing == 0 {
+		o.Listing = listingDefault
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -163,6 +169,9 @@ func (d *Door) allowed(l level, path string) string {
 		if d.rows[i].level == l && d.rows[i].serves(path) {
 			methods = append(methods, d.rows[i].method)
 		}
+	}
+	if l == viewLevel {
+		return strings.Join(methods, ", ") // as the original writes it there, and nowhere else
 	}
 	return strings.Join(methods, ",")
 }

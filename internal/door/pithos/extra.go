@@ -6,6 +6,12 @@ import (
 	"strings"
 )
 
+// Mine tells whether a request on a listener that serves Swift's dialect too is this door's. The path alone decides on the dialect (16.1), but for requests that
+// use what only the other API has; theirs tells of such a request to an account in this dialect.
+func Mine(r *http.Request, theirs func(*http.Request) bool) bool {
+	return Serves(r.URL.EscapedPath()) && !theirs(r) || Extra(r)
+}
+
 // Extra tells whether a request for an account in Swift's dialect uses what only Pithos+ has (16.2). It is then answered here, with MD5s as ETags; what both
 // have stays Swift's.
 func Extra(r *http.Request) bool {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"html"
 	"net/http"
 	"strconv"
 	"strings"
@@ -138,6 +139,12 @@ func sentence(status int) string {
 		return "The service is busy. Please try again."
 	}
 	return http.StatusText(status)
+}
+
+// page writes the fault for people.
+func (f *fault) page() []byte {
+	title := html.EscapeString(strconv.Itoa(f.status) + " " + http.StatusText(f.status))
+	return []byte("<!DOCTYPE html>\n<html><head><title>" + title + "</title></head><body><h1>" + title + "</h1><p>" + html.EscapeString(f.msg) + "</p></body></html>\n")
 }
 
 // render writes the fault's body (Pithos+ 2.4).

@@ -23,10 +23,10 @@ import (
 // limit is the number of entries asked for; what is no number, or too much, is the most there is (Pithos+ 4.2).
 func (c *call) limit() int {
 	n, err := strconv.Atoi(c.query.Get("limit"))
-	if err != nil || n <= 0 || n > listingMax {
-		return listingMax
+	if err != nil || n <= 0 {
+		return c.door.o.Listing
 	}
-	return n
+	return min(n, c.door.o.Listing)
 }
 
 // until is the moment that the request wants to look back to (Pithos+ 1.6); what is no such number is ignored.
@@ -329,7 +329,7 @@ func (s *objectList) fields(ctx context.Context, e *object.Summary) ([]field, er
 		if err != nil {
 			return nil, err
 		}
-		f = append(f, field{"x_object_allowed_to", allowed})
+		f = append(f, field{"x_object_allowed_to", allowed}, field{"x_shared_access", allowed})
 	}
 	if s.owner && e.Share.Public != "" {
 		f = append(f, field{"x_object_public", c.publicURL(e.Share.Public)})

@@ -82,17 +82,26 @@ func (c *call) refuse(err error) *reply {
 	}
 	rep := &reply{status: f.status, body: f.body}
 	if rep.body == nil {
-		as := c.format
-		if as == textFormat {
-			as = jsonFormat
-		}
-		rep.body = f.render(as)
-		c.set("Content-Type", as.contentType())
+		rep.body = c.explain(f)
 	}
 	if c.r.Method == http.MethodHead {
 		rep.body = nil
 	}
 	return rep
+}
+
+// explain writes what a fault says: a page for people where a browser asks to see an object (Pithos+ 10), else as the request wants it.
+func (c *call) explain(f *fault) []byte {
+	if c.level == viewLevel && (f.status == http.StatusForbidden || f.status == http.StatusNotFound) {
+		c.set("Content-Type", "text/html; charset=UTF-8")
+		return f.page()
+	}
+	as := c.format
+	if as == textFormat {
+		as = jsonFormat
+	}
+	c.set("Content-Type", as.contentType())
+	return f.render(as)
 }
 
 // drain takes the rest of a refused body off the connection, or has it closed, so that the client reads the answer.

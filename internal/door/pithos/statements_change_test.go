@@ -346,7 +346,7 @@ func linkStatements() []statement {
 			w.clock.Advance(30 * time.Second)
 			w.as("", "GET", path, "").want(302)
 			w.as("", "HEAD", path, "").want(302)
-			w.as("", "POST", "/ui/view/alice/c/x", "").want(405).has("Allow", "GET,HEAD")
+			w.as("", "POST", "/ui/view/alice/c/x", "").want(405).has("Allow", "GET, HEAD")
 			if evil := send(w.srv.URL+"/oauth2/auth?redirect_uri=https://evil.example/ui/view/x", cookie, "Authorization", secret); evil.status != 400 {
 				w.Errorf("the browser is sent elsewhere: %d", evil.status)
 			}

@@ -7,6 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -23,6 +25,7 @@ import (
 	"pithos/internal/access"
 	"pithos/internal/backend"
 	"pithos/internal/clock"
+	"pithos/internal/door/swift"
 	"pithos/internal/door/wire"
 	"pithos/internal/engine/memory"
 	"pithos/internal/errs"
@@ -40,42 +43,67 @@ type statement struct {
 	test    func(w *world)
 }
 
-// world is a door on loopback over empty memory stores, with the accounts alice, bob and carol, an administrator in each whose token is the
-// account's name, and a container "c" of alice's.
+// world is a server on loopback over empty memory stores, with the doors of both dialects as the service mounts them, the accounts alice, bob and carol, an
+// administrator in each whose token is the account's name, and a container "c" of alice's.
 type world struct {
 	*testing.T
-	b     *backend.Backend
-	d     *Door
-	srv   *httptest.Server
-	clock *clock.Manual
+	stores backend.Stores
+	b      *backend.Backend
+	d      *Door
+	srv    *httptest.Server
+	clock  *clock.Manual
+	log    *logged
 
 	mu      sync.Mutex
 	reached map[string]bool
 }
 
+// logged is what a door logs.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, clock: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), reached: map[string]bool{}}
+	return newWorldWith(t, backend.Options{BlockSize: blockSize}, swift.Options{})
+}
+
+// newWorldWith is newWorld with options of its own; clock and buffers are set here.
+func newWorldWith(t *testing.T, o backend.Options, theirs swift.Options) *world {
+	t.Helper()
+	w := &world{T: t, clock: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), log: &logged{}, reached: map[string]bool{}}
 	engine := memory.New(w.clock)
-	w.b = backend.New(backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()},
-		backend.Options{Clock: w.clock, BlockSize: blockSize, BufferBytes: 8 << 20})
+	w.stores = backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()}
+	o.Clock, o.BufferBytes = w.clock, 32<<20
+	w.b = backend.New(w.stores, o)
 	users := map[string]access.Principal{}
 	for _, name := range []string{"alice", "bob", "carol"} {
 		id := naming.AccountID(name)
 		if _, err := engine.Keys().CreateAccount(t.Context(), key.Account{ID: id, Canonical: "canonical-" + name, DisplayName: strings.ToUpper(name)}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := engine.Keys().CreateUser(t.Context(), key.User{ID: naming.User(id, "admin"), Account: id, Roles: []string{key.RoleAdmin}}); err != nil {
-			t.Fatal(err)
-		}
+		w.user(naming.User(id, "admin"))
 		users[name] = access.Principal{Account: id, User: naming.User(id, "admin"), Canonical: "canonical-" + name, Admin: true}
 	}
+	who := func(_ context.Context, token string) (access.Principal, bool, error) {
+		principal, ok := users[token]
+		return principal, ok, nil
+	}
 	w.d = New(w.b, Options{
-		Clock: w.clock, Pace: wire.Pace{Grace: time.Hour}, Key: []byte("a key for tests"),
-		Who: func(_ context.Context, token string) (access.Principal, bool, error) {
-			who, ok := users[token]
-			return who, ok, nil
-		},
+		Clock: w.clock, Pace: wire.Pace{Grace: time.Hour}, Key: []byte("a key for tests"), Who: who, Log: slog.New(slog.NewTextHandler(w.log, nil)),
 		SignIn: func(_ context.Context, user, secret string) (string, key.User, error) {
 			if secret != "secret" {
 				return "", key.User{}, errs.E("", errs.Unauthenticated, errs.User, user)
@@ -90,12 +118,53 @@ func newWorld(t *testing.T) *world {
 			}
 		},
 	})
-	w.srv = httptest.NewServer(w.d)
+	theirs.Who, theirs.Clock = who, w.clock
+	other := swift.New(w.b, theirs)
+	w.srv = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if Mine(r, swift.Extra) {
+			w.d.ServeHTTP(rw, r)
+			return
+		}
+		other.ServeHTTP(rw, r)
+	}))
 	w.srv.Client().Transport.(*http.Transport).DisableCompression = true
 	w.srv.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	t.Cleanup(w.srv.Close)
 	w.do("PUT", "c", "").want(201)
 	return w
+}
+
+// user makes one more user, "account:name".
+func (w *world) user(id naming.UserID) {
+	w.Helper()
+	account, _ := id.Split()
+	if _, err := w.stores.Keys.(key.Writer).CreateUser(w.Context(), key.User{ID: id, Account: account, Roles: []string{key.RoleAdmin}}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// raw sends bytes over a connection of its own, ends its half of it, and reads the answers to its end.
+func (w *world) raw(request string) string {
+	w.Helper()
+	conn, err := (&net.Dialer{}).DialContext(w.Context(), "tcp", w.srv.Listener.Addr().String())
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		w.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, request); err != nil {
+		w.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		w.Fatal(err)
+	}
+	raw, err := io.ReadAll(conn)
+	if err != nil {
+		w.Fatalf("%v after %q", err, raw)
+	}
+	return string(raw)
 }
 
 // answer is a response, read to its end.
@@ -263,7 +332,7 @@ var update = flag.Bool("update", false, "write docs/api/pithos-plus.md anew")
 // statements are all of them, in the order of the specification.
 func statements() []statement {
 	var all []statement
-	for _, part := range [][]statement{conceptStatements(), requestStatements(), listingStatements(), objectStatements(), transferStatements(), linkStatements(), signInStatements(), furtherStatements()} {
+	for _, part := range [][]statement{conceptStatements(), requestStatements(), listingStatements(), objectStatements(), transferStatements(), linkStatements(), signInStatements(), furtherStatements(), limitStatements(), trapStatements(), detailStatements()} {
 		all = append(all, part...)
 	}
 	slices.SortStableFunc(all, func(a, b statement) int { return slices.Compare(numbers(a.section), numbers(b.section)) })
