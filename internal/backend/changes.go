@@ -30,7 +30,8 @@ type Point struct {
 
 // Changes gives the versions of a container that came after a point, in the order of time, and the point to go on from. A version that was replaced
 // where no versions are kept, or that was purged, does not appear; its successor does. Without any it waits up to wait for one. What was committed a
-// moment ago may appear again in the next answer: the point lags a little behind the clock, so that nothing is missed.
+// moment ago may appear again in the next answer: the point lags a little behind the clock, so that nothing is missed. Where there is more than fits, the answer
+// waits for that moment to pass, 2 s at most: else whoever goes on would be told the same page again and again until it has.
 //
 // Errors: NotFound, Denied to whoever may not list all versions.
 func (b *Backend) Changes(ctx context.Context, c Caller, r Ref, after Point, limit int, wait time.Duration) (list []meta.Changed, next Point, more bool, err error) {
@@ -53,6 +54,13 @@ func (b *Backend) Changes(ctx context.Context, c Caller, r Ref, after Point, lim
 		done()
 		if err != nil {
 			break
+		}
+	}
+	if err == nil && more && len(list) > 0 {
+		if young := settle - b.now().Sub(list[len(list)-1].ID.Time()); young > 0 {
+			if err = clock.Wait(ctx, min(young, settle)); err == nil {
+				list, more, err = b.changes(ctx, container.ID, after, limit) // what was committed meanwhile may stand before the last one
+			}
 		}
 	}
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"pithos/internal/backend"
+	"pithos/internal/clock"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -262,4 +263,64 @@ func TestChangesAreWaitedFor(t *testing.T) {
 			t.Errorf("by bob: %v", err)
 		}
 	})
+}
+
+// Whoever goes on from page to page through changes that were made a moment ago is told each of them once, and not the first page until it is old enough.
+func TestPagesOfYoungChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(_ *backend.Stores, o *backend.Options) { o.Clock = clock.System{} })
+		for _, name := range []string{"a", "b", "c", "d", "e"} {
+			w.put(name, []byte(name))
+		}
+		var told []naming.ObjectName
+		var point backend.Point
+		start := time.Now()
+		for more := true; more && len(told) < 20; {
+			list, next, left, err := w.Changes(t.Context(), w.alice, ref("photos"), point, 2, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range list {
+				told = append(told, e.Name)
+			}
+			point, more = next, left
+		}
+		if diff := cmp.Diff([]naming.ObjectName{"a", "b", "c", "d", "e"}, told); diff != "" {
+			t.Error(diff)
+		}
+		if waited := time.Since(start); waited > 2*time.Second {
+			t.Errorf("waited %v", waited)
+		}
+	})
+}
+
+// What is committed while a page waits, and stands before its last change, is not passed over.
+func TestPageOfYoungChangesIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var late *lateChange
+		w := newWorld(t, func(s *backend.Stores, o *backend.Options) {
+			late = &lateChange{Store: s.Meta}
+			s.Meta, o.Clock = late, clock.System{}
+		})
+		for _, name := range []string{"a", "b", "c"} {
+			w.put(name, []byte(name))
+		}
+		late.hidden = "a"
+		list, point, more, err := w.Changes(t.Context(), w.alice, ref("photos"), backend.Point{}, 1, 0)
+		if err != nil || len(list) != 1 || list[0].Name != "a" || !more || point.Name != "a" {
+			t.Errorf("%v, %v, %v, %v; want a, which was committed while the page waited", list, point, more, err)
+		}
+	})
+}
+
+// lateChange is a metastore that shows the changes of one name from the second time on that it is asked.
+type lateChange struct {
+	meta.Store
+	hidden naming.ObjectName
+}
+
+func (l *lateChange) Changes(ctx context.Context, container naming.ContainerID, id object.VersionID, name naming.ObjectName, fn func(meta.Changed) bool) error {
+	hidden := l.hidden
+	l.hidden = ""
+	return l.Store.Changes(ctx, container, id, name, func(e meta.Changed) bool { return e.Name == hidden && hidden != "" || fn(e) })
 }
