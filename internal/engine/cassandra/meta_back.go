@@ -167,19 +167,10 @@ func (m *Meta) readShardBack(ctx context.Context, s *shard, before []byte, limit
 
 // sliceBack is slice, the greatest keys first.
 func (m *Meta) sliceBack(ctx context.Context, id gocql.UUID, from, to []byte, limit int) (rows []listedRow, moved bool, err error) {
-	st, args := backFrom, []any{id, from, limit}
-	if to != nil {
-		st, args = backBetween, []any{id, from, to, limit}
+	if to == nil {
+		rows, moved, _, err = m.listed(ctx, limit, backFrom, id, from, limit)
+	} else {
+		rows, moved, _, err = m.listed(ctx, limit, backBetween, id, from, to, limit)
 	}
-	err = m.s.rows(ctx, st, args, limit, func(it *gocql.Iter) bool {
-		var r listedRow
-		var flag *bool
-		ok := it.Scan(&flag, &r.key, &r.rec)
-		if ok {
-			moved = moved || flag != nil && *flag
-			rows = append(rows, r)
-		}
-		return ok
-	})
 	return rows, moved, err
 }

@@ -322,10 +322,14 @@ func (m *Meta) movedAfter(ctx context.Context, id gocql.UUID, rows []listedRow, 
 
 // slice reads rows of a partition from one key up to another (nil: to the end). buried is how many tombstones the cluster warned of.
 func (m *Meta) slice(ctx context.Context, id gocql.UUID, from, to []byte, limit int) (rows []listedRow, moved bool, buried int, err error) {
-	st, args := listEntries, []any{id, from, limit}
-	if to != nil {
-		st, args = listBetween, []any{id, from, to, limit}
+	if to == nil {
+		return m.listed(ctx, limit, listEntries, id, from, limit)
 	}
+	return m.listed(ctx, limit, listBetween, id, from, to, limit)
+}
+
+// listed reads the rows that a statement gives, and whether one says that its shard has been moved.
+func (m *Meta) listed(ctx context.Context, limit int, st statement, args ...any) (rows []listedRow, moved bool, buried int, err error) {
 	err = m.s.rows(ctx, st, args, limit, func(it *gocql.Iter) bool {
 		var r listedRow
 		var flag *bool

@@ -1,6 +1,12 @@
 package errstest
 
-import "pithos/internal/errs"
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"pithos/internal/errs"
+)
 
 // triesMost bounds how often a call without an answer is made again.
 const triesMost = 1000
@@ -27,4 +33,16 @@ func Done(do func() error) (err error) {
 		}
 	}
 	return err
+}
+
+// Together runs n functions at once and ends the test with their errors.
+func Together(t testing.TB, n int, fn func(i int) error) {
+	t.Helper()
+	failed := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { failed[i] = fn(i) })
+	}
+	wg.Wait()
+	OK(t, errors.Join(failed...))
 }

@@ -2,7 +2,6 @@ package blobtest
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,18 +11,6 @@ import (
 	"pithos/internal/errs/errstest"
 	"pithos/internal/store/blob"
 )
-
-// together runs n functions at once and fails the test with their errors.
-func (e *env) together(n int, fn func(i int) error) {
-	e.Helper()
-	failed := make([]error, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { failed[i] = fn(i) })
-	}
-	wg.Wait()
-	errstest.OK(e, errors.Join(failed...))
-}
 
 // readBack reads a block and compares it.
 func (e *env) readBack(id block.ID, want []byte) error {
@@ -58,7 +45,7 @@ var racing = []sentence{
 		for i := range datas {
 			datas[i] = e.data(100 + 20_000*(i%2))
 		}
-		e.together(8, func(int) error {
+		errstest.Together(e, 8, func(int) error {
 			h := e.hold()
 			for _, data := range datas {
 				if err := e.putAgain(h, block.Sum(data), data); err != nil {
@@ -96,7 +83,7 @@ var racing = []sentence{
 				}
 			}
 		})
-		e.together(6, func(i int) error {
+		errstest.Together(e, 6, func(i int) error {
 			for r := range rounds {
 				data := datas[(i+r)%len(datas)]
 				if err := e.holdAndLetGo(block.Sum(data), data, r%2 == 0); err != nil {
@@ -116,7 +103,7 @@ var racing = []sentence{
 		data := e.data(200_000)
 		id := block.Sum(data)
 		rounds := e.count(40)
-		e.together(4, func(i int) error {
+		errstest.Together(e, 4, func(i int) error {
 			for range rounds {
 				switch i {
 				case 0:
@@ -146,7 +133,7 @@ var racing = []sentence{
 			return
 		}
 		rounds := e.count(30)
-		e.together(4, func(i int) error {
+		errstest.Together(e, 4, func(i int) error {
 			for range rounds {
 				if i == 0 {
 					if _, err := c.Compact(e.Context()); err != nil {

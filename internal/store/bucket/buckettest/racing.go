@@ -1,7 +1,6 @@
 package buckettest
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -12,18 +11,6 @@ import (
 	"pithos/internal/naming"
 	"pithos/internal/store/bucket"
 )
-
-// together runs n functions at once and fails the test with their errors.
-func (e *env) together(n int, fn func(i int) error) {
-	e.Helper()
-	failed := make([]error, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { failed[i] = fn(i) })
-	}
-	wg.Wait()
-	errstest.OK(e, errors.Join(failed...))
-}
 
 // lost reports whether an error says that another one won, or that nobody knows.
 func lost(err error) bool {
@@ -115,7 +102,7 @@ var racing = []sentence{
 		for round := range e.count(30) {
 			b := e.bucketName()
 			var r claims
-			e.together(16, func(i int) error {
+			errstest.Together(e, 16, func(i int) error {
 				c := e.container(naming.ContainerName(fmt.Sprintf("%d-%d", round, i)), b)
 				c.Account = naming.AccountID(fmt.Sprintf("%s-%d", e.account, i%4))
 				return r.race(e, c)
@@ -127,7 +114,7 @@ var racing = []sentence{
 		for round := range e.count(30) {
 			b := e.bucketName()
 			var r claims
-			e.together(8, func(i int) error {
+			errstest.Together(e, 8, func(i int) error {
 				c := e.container(naming.ContainerName(fmt.Sprintf("kept-%d", round)), b) // one name in each account: clients of an account race for it too
 				c.Account = naming.AccountID(fmt.Sprintf("%s-%d", e.account, i%2))
 				return r.race(e, c)
@@ -142,7 +129,7 @@ var racing = []sentence{
 		}
 		var done, unknown atomic.Int64
 		each := e.count(20)
-		e.together(6, func(int) error {
+		errstest.Together(e, 6, func(int) error {
 			for range each {
 				for range 10_000 {
 					c, err := e.lookup(e.account, "a")
@@ -176,7 +163,7 @@ var racing = []sentence{
 	{"Race/container and bucket name appear and disappear together", func(e *env) {
 		b := e.bucketName()
 		each := e.count(60)
-		e.together(4, func(int) error {
+		errstest.Together(e, 4, func(int) error {
 			for range each {
 				c, err := e.s.Create(e.Context(), e.container("a", b))
 				if err == nil {

@@ -1,9 +1,7 @@
 package metatest
 
 import (
-	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,18 +12,6 @@ import (
 	"pithos/internal/object"
 	"pithos/internal/store/meta"
 )
-
-// together runs n functions at once and fails the test with their errors.
-func (e *env) together(n int, fn func(i int) error) {
-	e.Helper()
-	failed := make([]error, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { failed[i] = fn(i) })
-	}
-	wg.Wait()
-	errstest.OK(e, errors.Join(failed...))
-}
 
 // outcomes counts what came of racing changes.
 type outcomes struct{ ok, refused, unknown atomic.Int64 }
@@ -76,7 +62,7 @@ var racing = []sentence{
 				return c
 			})
 			var o outcomes
-			e.together(len(changes), func(i int) error {
+			errstest.Together(e, len(changes), func(i int) error {
 				_, err := e.s.Commit(e.Context(), changes[i])
 				return o.add(err, errs.Precondition)
 			})
@@ -95,7 +81,7 @@ var racing = []sentence{
 		e.put("a", null(e.data(0)))
 		holders := e.prepare(writers*each, func(int) meta.Change { return e.change("a", null(e.data(0))) })
 		var o outcomes
-		e.together(writers, func(i int) error {
+		errstest.Together(e, writers, func(i int) error {
 			for k := range each {
 				c := holders[i*each+k]
 				for range 10_000 {
@@ -123,7 +109,7 @@ var racing = []sentence{
 	{"Race/of null versions one stays, and the holders of the others are dead", func(e *env) {
 		changes := e.prepare(e.count(60), func(i int) meta.Change { return e.change("a", null(e.data(int64(i)))) })
 		var o outcomes
-		e.together(6, func(i int) error {
+		errstest.Together(e, 6, func(i int) error {
 			for k := i; k < len(changes); k += 6 {
 				_, err := e.s.Commit(e.Context(), changes[k])
 				if err := o.add(err); err != nil {
@@ -156,7 +142,7 @@ var racing = []sentence{
 		k := e.begin("upload", "1")
 		part := e.part(1, 300)
 		var o outcomes
-		e.together(8, func(i int) error {
+		errstest.Together(e, 8, func(i int) error {
 			if i == 7 {
 				return o.add(e.s.PutPart(e.Context(), k, part, limits), errs.Quota)
 			}
@@ -183,7 +169,7 @@ var racing = []sentence{
 			changes := e.prepare(64, func(i int) meta.Change { return e.change(naming.ObjectName(fmt.Sprintf("%d", i%16)), e.data(1)) })
 			var o outcomes
 			var sealed []object.Summary
-			e.together(9, func(i int) error {
+			errstest.Together(e, 9, func(i int) error {
 				if i == 8 {
 					if err := errstest.Again(func() error { return e.s.Seal(e.Context(), e.container) }); err != nil {
 						return err
@@ -208,7 +194,7 @@ var racing = []sentence{
 			c := e.change("a", null(e.data(1)))
 			h := c.Version.Content.Holder
 			var committed error
-			e.together(2, func(i int) error {
+			errstest.Together(e, 2, func(i int) error {
 				if i == 0 {
 					return errstest.Again(func() error { _, err := e.s.Reap(e.Context(), e.now.Add(2*time.Hour), 1000); return err })
 				}
@@ -233,7 +219,7 @@ var racing = []sentence{
 			})
 			removal := e.removal("a", meta.Which{By: meta.ByID, ID: source.ID})
 			var o, removed outcomes
-			e.together(4, func(k int) error {
+			errstest.Together(e, 4, func(k int) error {
 				if k == 3 {
 					_, err := e.s.Commit(e.Context(), removal)
 					return removed.add(err)
@@ -254,7 +240,7 @@ var racing = []sentence{
 			finish := e.change("a", e.data(10))
 			finish.Upload = k.ID
 			var finished, aborted, put error
-			e.together(3, func(i int) error {
+			errstest.Together(e, 3, func(i int) error {
 				switch i {
 				case 0:
 					_, finished = e.s.Commit(e.Context(), finish)
@@ -294,7 +280,7 @@ var racing = []sentence{
 			return c
 		})
 		var o outcomes
-		e.together(8, func(i int) error {
+		errstest.Together(e, 8, func(i int) error {
 			for j := i; j < len(changes); j += 8 {
 				_, err := e.s.Commit(e.Context(), changes[j])
 				if err := o.add(err, errs.NotFound); err != nil {
@@ -312,7 +298,7 @@ var racing = []sentence{
 			return c
 		})
 		var o outcomes
-		e.together(3, func(i int) error {
+		errstest.Together(e, 3, func(i int) error {
 			if i == 2 {
 				for range 20 {
 					if err := errstest.Again(func() error { return e.s.Forget(e.Context(), holders) }); err != nil {
