@@ -3,10 +3,13 @@ package backend
 import (
 	"context"
 
+	"golang.org/x/sync/errgroup"
+
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/bucket"
+	"pithos/internal/store/key"
 	"pithos/internal/store/meta"
 )
 
@@ -19,22 +22,24 @@ func (b *Backend) limits(ctx context.Context, container bucket.Container) (meta.
 			ChargeHistory: container.Config.Quota.History && container.Config.Versioning == bucket.VersioningEnabled,
 		},
 	}
+	var s AccountSettings
+	g, beside := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { s, _, err = b.settings(beside, key.Account{ID: container.Account}); return err })
 	account, err := b.account(ctx, container.Account)
+	failed := g.Wait()
 	switch {
 	case errs.Is(err, errs.NotFound):
 		return limits, nil
 	case err != nil:
 		return meta.Limits{}, err
+	case failed != nil:
+		return meta.Limits{}, failed
 	}
 	if account.QuotaBytes > 0 {
 		limits.Account.Bytes = account.QuotaBytes
 	}
 	if account.QuotaCount > 0 {
 		limits.Account.Objects = account.QuotaCount
-	}
-	s, _, err := b.settings(ctx, account)
-	if err != nil {
-		return meta.Limits{}, err
 	}
 	if s.QuotaBytes != 0 {
 		limits.Account.Bytes = s.QuotaBytes

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"sync"
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -27,32 +26,7 @@ type Buckets struct {
 	s     *Session
 	clock interface{ Now() time.Time }
 	// behind remembers what stood behind global names: a guess, with which the container is read beside the claim and not after it.
-	behind guesses
-}
-
-// guesses remembers the last claimant of names.
-type guesses struct {
-	mu    sync.Mutex
-	names map[naming.BucketName]claimant
-}
-
-// guessesKept bounds what is remembered; when it is full, all is forgotten.
-const guessesKept = 10_000
-
-func (g *guesses) get(name naming.BucketName) (c claimant, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	c, ok = g.names[name]
-	return c, ok
-}
-
-func (g *guesses) put(name naming.BucketName, c claimant) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.names == nil || len(g.names) >= guessesKept {
-		g.names = map[naming.BucketName]claimant{}
-	}
-	g.names[name] = c
+	behind guesses[naming.BucketName, claimant]
 }
 
 // claimSettles is how old a claim without a container must be before another account may take the name over: its writer has long failed by

@@ -17,9 +17,11 @@ import (
 
 	"pithos/internal/block"
 	"pithos/internal/clock"
+	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/store/blob"
 	"pithos/internal/store/bucket"
+	"pithos/internal/store/key"
 	"pithos/internal/store/meta"
 )
 
@@ -239,6 +241,56 @@ func TestCostOfALookup(t *testing.T) {
 	if got, err := b.Resolve(t.Context(), name); err != nil || got.ID != again.ID || got.Account != "b" {
 		t.Errorf("%+v, %v", got, err)
 	}
+}
+
+// TestCostOfASignature counts what finding the secret of a signature costs, and how long it waits: an access key that was seen before is read beside its user
+// and account.
+func TestCostOfASignature(t *testing.T) {
+	s := sessionOf(t, KeySchema(), "test_keys_cost")
+	var c cost
+	own := *s
+	own.hook, own.writes, own.reads = c.hook, nil, nil
+	k := NewKeys(&own)
+	ok := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := gocql.MustRandomUUID().String()
+	a, err := k.CreateAccount(t.Context(), key.Account{ID: naming.AccountID("a" + name), Canonical: "canonical-" + name})
+	ok(err)
+	first, err := k.CreateUser(t.Context(), key.User{ID: naming.User(a.ID, "first"), Account: a.ID})
+	ok(err)
+	ok(k.CreateKey(t.Context(), key.Key{AccessKey: name, User: first.ID, Secret: "one"}))
+	want := func(why string, user naming.UserID, account naming.AccountID, secret string) {
+		t.Helper()
+		id, err := k.Lookup(t.Context(), name)
+		if err != nil || id.Key.Secret != secret || id.User.ID != user || id.Account.ID != account {
+			t.Errorf("%s: %+v, %v", why, id, err)
+		}
+	}
+	for _, why := range []string{"read one after the other", "read beside each other"} {
+		c.of(func() { want(why, first.ID, a.ID, "one") })
+		c.within(t, why, 0, 0, 3)
+	}
+	ok(k.DisableKey(t.Context(), name, true))
+	if id, err := k.Lookup(t.Context(), name); err != nil || !id.Key.Disabled {
+		t.Errorf("a key that was disabled: %+v, %v", id, err)
+	}
+
+	// Whose the key is has changed since.
+	ok(k.RemoveUser(t.Context(), first.ID))
+	if _, err := k.Lookup(t.Context(), name); !errs.Is(err, errs.NotFound) {
+		t.Errorf("a key that was removed: %v", err)
+	}
+	other, err := k.CreateAccount(t.Context(), key.Account{ID: naming.AccountID("b" + name), Canonical: "other-" + name})
+	ok(err)
+	second, err := k.CreateUser(t.Context(), key.User{ID: naming.User(other.ID, "second"), Account: other.ID})
+	ok(err)
+	ok(k.CreateKey(t.Context(), key.Key{AccessKey: name, User: second.ID, Secret: "two"}))
+	want("the user that it had is gone", second.ID, other.ID, "two")
+	want("guessed anew", second.ID, other.ID, "two")
 }
 
 // TestWritesToOnePartitionGoTogether lets many write while the first writes are under way: those to the same partition go in one batch, and each writer gets

@@ -3,6 +3,7 @@ package cassandra
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
@@ -15,7 +16,17 @@ import (
 // goes on from there: a node that hangs may run a transaction long after its client gave it up and had another node do it, and what was removed must not come back
 // by it. "listed" is an index of ids by kind and owner: a row is written before its record and never removed, so no clock has a say in it; every reader checks
 // it against the record.
-type Keys struct{ s *Session }
+type Keys struct {
+	s *Session
+	// behind remembers whose access keys were.
+	behind guesses[string, owner]
+}
+
+// owner is the user of an access key and its account.
+type owner struct {
+	user    naming.UserID
+	account naming.AccountID
+}
 
 // NewKeys puts a keystore on a session whose schema was checked.
 func NewKeys(s *Session) *Keys { return &Keys{s: s} }
@@ -68,7 +79,7 @@ type record struct {
 
 // read reads a record. Of one that was removed, found is false and its revision is there.
 func (k *Keys) read(ctx context.Context, t table, level gocql.Consistency, id string) (r record, found bool, err error) {
-	found, err = k.s.serially(ctx, t.get, level, []any{id}, &r.rec, &r.revision, &r.writer)
+	r, found, err = sharedRow(ctx, k.s, t.get, level, []any{id}, func(r *record) []any { return []any{&r.rec, &r.revision, &r.writer} })
 	return r, found && len(r.rec) > 0, err
 }
 
@@ -223,20 +234,54 @@ func walk[T any](ctx context.Context, k *Keys, t table, kind, owner, after strin
 	}
 }
 
-// Lookup finds an access key with its user and account; see key.Reader.
+// Lookup finds an access key with its user and account; see key.Reader. Those of a key that was seen before are read beside it.
 func (k *Keys) Lookup(ctx context.Context, accessKey string) (key.Identity, error) {
-	var id key.Identity
-	var err error
-	if id.Key, err = find[key.Key](ctx, k, accessKeys, accessKey); err != nil {
+	id, guess, err := k.guessed(ctx, accessKey)
+	if err != nil {
 		return key.Identity{}, err
 	}
-	if id.User, err = k.User(ctx, id.Key.User); err != nil {
-		return key.Identity{}, err
+	if id.Key.User != guess.user {
+		if id.User, err = k.User(ctx, id.Key.User); err != nil {
+			return key.Identity{}, err
+		}
 	}
-	if id.Account, err = k.Account(ctx, id.User.Account); err != nil {
-		return key.Identity{}, err
+	if id.User.Account != guess.account {
+		if id.Account, err = k.Account(ctx, id.User.Account); err != nil {
+			return key.Identity{}, err
+		}
+	}
+	if now := (owner{id.Key.User, id.User.Account}); now != guess {
+		k.behind.put(accessKey, now)
 	}
 	return id, nil
+}
+
+// guessed reads an access key, and beside it the user and the account that it led to the last time; guess is zero if it never did, or if they are gone.
+func (k *Keys) guessed(ctx context.Context, accessKey string) (id key.Identity, guess owner, err error) {
+	var here bool
+	if guess, here = k.behind.get(accessKey); !here {
+		id.Key, err = find[key.Key](ctx, k, accessKeys, accessKey)
+		return id, guess, err
+	}
+	var gone atomic.Bool
+	beside := func(err error) error {
+		if errs.Is(err, errs.NotFound) {
+			gone.Store(true)
+			return nil
+		}
+		return err
+	}
+	g, gctx := limited(ctx)
+	g.Go(func() (err error) { id.Key, err = find[key.Key](gctx, k, accessKeys, accessKey); return err })
+	g.Go(func() (err error) { id.User, err = k.User(gctx, guess.user); return beside(err) })
+	g.Go(func() (err error) { id.Account, err = k.Account(gctx, guess.account); return beside(err) })
+	if err := g.Wait(); err != nil {
+		return key.Identity{}, owner{}, err
+	}
+	if gone.Load() {
+		guess = owner{}
+	}
+	return id, guess, nil
 }
 
 // User finds a user; see key.Reader.
