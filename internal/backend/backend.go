@@ -288,7 +288,7 @@ type ListRequest struct {
 	AfterVersion object.VersionID
 	Limit        int // entries and prefixes together; 0 gives an empty page
 	// Reverse gives names and common prefixes in descending order. They are made of the names that are less than After (of all, when it is "") and
-	// greater than Until. Only of ViewCurrent.
+	// greater than Until. Versions of a name come with the oldest first, and AfterVersion is as without Reverse. Only of ViewCurrent and ViewAll.
 	Reverse bool
 	Until   string
 }

@@ -15,8 +15,8 @@ import (
 // names that begin with it, and is passed in one step whatever lies under it. If After lies under a common prefix, that prefix is
 // not greater than After and does not come again. With Reverse it comes as long as there are names under it that are less.
 //
-// With Reverse a page costs what it shows where the metastore can walk back (meta.Backward), else a walk over the names of the container between
-// the bounds. Errors: Invalid/Request for Reverse in a view that is not ViewCurrent.
+// With Reverse a page costs what it shows where the metastore can walk back (meta.Backward), else a walk over the entries of the container between
+// the bounds. Errors: Invalid/Request for Reverse in a view that is neither ViewCurrent nor ViewAll.
 func (b *Backend) List(ctx context.Context, c Caller, r ListRequest) (Page, error) {
 	const op = "backend.List"
 	action := access.ListBucketVersions

@@ -19,7 +19,7 @@ type backLine struct {
 
 // listBack gives a page in descending order.
 func (b *Backend) listBack(ctx context.Context, container naming.ContainerID, r *ListRequest) (Page, error) {
-	if r.View.Kind != meta.ViewCurrent {
+	if r.View.Kind != meta.ViewCurrent && r.View.Kind != meta.ViewAll {
 		return Page{}, errs.E("", errs.Invalid, errs.Request, "")
 	}
 	cur := b.stores.Meta.Scan(ctx, container, r.View)
@@ -39,8 +39,9 @@ func (b *Backend) listBack(ctx context.Context, container naming.ContainerID, r 
 		lines = lines[:r.Limit]
 	}
 	for _, l := range lines {
-		if page.NextAfter = l.name; l.entry != nil {
-			page.Entries = append(page.Entries, *l.entry)
+		page.NextAfter, page.NextVersion = l.name, 0
+		if l.entry != nil {
+			page.Entries, page.NextVersion = append(page.Entries, *l.entry), l.entry.ID
 		} else {
 			page.Prefixes = append(page.Prefixes, l.name)
 		}
@@ -50,20 +51,25 @@ func (b *Backend) listBack(ctx context.Context, container naming.ContainerID, r 
 
 // walkBack collects the lines of a page and one more, the greatest first. A common prefix is passed in one step.
 func (r *ListRequest) walkBack(ctx context.Context, cur meta.Backward) (lines []backLine, err error) {
-	before := r.After
-	if end, ok := naming.After(r.Prefix); ok && r.Prefix != "" && (before == "" || before > end) {
-		before = end
+	pos := meta.Position{Name: naming.ObjectName(r.After), ID: r.AfterVersion}
+	if end, ok := naming.After(r.Prefix); ok && r.Prefix != "" && (r.After == "" || r.After > end) {
+		pos = meta.Position{Name: naming.ObjectName(end)}
 	}
 	for len(lines) <= r.Limit {
-		e, err := cur.Before(ctx, naming.ObjectName(before))
+		e, err := cur.Before(ctx, pos)
 		if err != nil {
 			return nil, err
 		}
 		if e == nil || string(e.Name) <= r.Until || !strings.HasPrefix(string(e.Name), r.Prefix) {
 			break
 		}
+		if pos = (meta.Position{Name: e.Name, ID: e.ID}); Trace(e) {
+			continue
+		}
 		l := r.lineOf(e)
-		lines, before = append(lines, l), l.name
+		if lines = append(lines, l); l.entry == nil {
+			pos = meta.Position{Name: naming.ObjectName(l.name)}
+		}
 	}
 	return lines, nil
 }
@@ -78,10 +84,10 @@ func (r *ListRequest) walkOver(ctx context.Context, cur meta.Cursor) (lines []ba
 		if err != nil {
 			return nil, err
 		}
-		if e == nil || r.After != "" && string(e.Name) >= r.After || !strings.HasPrefix(string(e.Name), r.Prefix) {
+		if e == nil || !r.before(e) || !strings.HasPrefix(string(e.Name), r.Prefix) {
 			break
 		}
-		if string(e.Name) == r.Until && r.Until != "" {
+		if Trace(e) || string(e.Name) == r.Until && r.Until != "" {
 			continue
 		}
 		l := r.lineOf(e)
@@ -100,6 +106,12 @@ func (r *ListRequest) walkOver(ctx context.Context, cur meta.Cursor) (lines []ba
 	}
 	slices.Reverse(lines)
 	return lines, nil
+}
+
+// before tells whether an entry stands before where the page begins.
+func (r *ListRequest) before(e *object.Summary) bool {
+	name := string(e.Name)
+	return r.After == "" || name < r.After || name == r.After && r.View.Kind == meta.ViewAll && r.AfterVersion != 0 && e.ID > r.AfterVersion
 }
 
 // lineOf is what stands in the page for an entry.

@@ -46,9 +46,9 @@ type backCursor struct {
 	back meta.Backward
 }
 
-func (c backCursor) Before(ctx context.Context, name naming.ObjectName) (*object.Summary, error) {
+func (c backCursor) Before(ctx context.Context, pos meta.Position) (*object.Summary, error) {
 	c.s.steps++
-	return c.back.Before(ctx, name)
+	return c.back.Before(ctx, pos)
 }
 
 func walkingWorld(t *testing.T, back bool) (*world, *walking) {
@@ -88,9 +88,14 @@ func TestListingsBackAreExact(t *testing.T) {
 					}
 				}
 			}
-			all := listAll(t, w, meta.ViewCurrent)
-			for round := range 400 {
+			views := []meta.ViewKind{meta.ViewCurrent, meta.ViewAll}
+			all := map[meta.ViewKind][]line{}
+			for _, view := range views {
+				all[view] = listAll(t, w, view)
+			}
+			for round := range 600 {
 				r := backend.ListRequest{Container: ref("versions"), Limit: 1 + rng.IntN(8), Reverse: true}
+				r.View.Kind = views[round%2]
 				if rng.IntN(2) == 0 {
 					r.Prefix = name(2)
 				}
@@ -100,11 +105,17 @@ func TestListingsBackAreExact(t *testing.T) {
 				if rng.IntN(3) == 0 {
 					r.After = name(3)
 				}
+				if start := all[meta.ViewAll][rng.IntN(len(all[meta.ViewAll]))]; r.View.Kind == meta.ViewAll && rng.IntN(3) == 0 {
+					r.After, r.AfterVersion = start.name, start.id
+				}
 				if rng.IntN(3) == 0 {
 					r.Until = name(3)
 				}
 				what := fmt.Sprintf("seed %d, round %d: %+v", seed, round, r)
-				inside := slices.DeleteFunc(slices.Clone(all), func(l line) bool { return r.After != "" && l.name >= r.After || l.name <= r.Until })
+				inside := slices.DeleteFunc(slices.Clone(all[r.View.Kind]), func(l line) bool {
+					more := r.After == "" || l.name < r.After || l.name == r.After && r.AfterVersion != 0 && l.id > r.AfterVersion
+					return !more || l.name <= r.Until
+				})
 				want := model(inside, r.Prefix, r.Delimiter, line{})
 				slices.Reverse(want)
 				checkBack(t, w, what, r, want)
@@ -122,6 +133,7 @@ func checkBack(t *testing.T, w *world, what string, r backend.ListRequest, want 
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
+		slices.Reverse(page.Entries)
 		l := lines(page)
 		slices.Reverse(l)
 		got = append(got, l...)
@@ -131,10 +143,40 @@ func checkBack(t *testing.T, w *world, what string, r backend.ListRequest, want 
 		if !page.Truncated {
 			break
 		}
-		r.After = page.NextAfter
+		r.After, r.AfterVersion = page.NextAfter, page.NextVersion
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("%s:\n got %v\nwant %v", what, got, want)
+	}
+}
+
+// TestAPageOfVersionsBackCostsAPage counts the steps as below, in a container with versions.
+func TestAPageOfVersionsBackCostsAPage(t *testing.T) {
+	w, m := walkingWorld(t, true)
+	w.create("versions", bucket.Config{Versioning: bucket.VersioningEnabled})
+	for i := range 300 {
+		r := backend.PutRequest{Container: ref("versions"), Name: naming.ObjectName(fmt.Sprintf("dir-%d/%02d", i/100, i%20)), Body: body(nil)}
+		if _, err := w.Put(t.Context(), w.alice, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		r     backend.ListRequest
+		shown int
+	}{
+		{backend.ListRequest{Limit: 10}, 10},
+		{backend.ListRequest{Limit: 10, After: "dir-1/05"}, 10},
+		{backend.ListRequest{Limit: 10, Delimiter: "/"}, 3},
+	} {
+		c.r.Container, c.r.Reverse, c.r.View = ref("versions"), true, meta.View{Kind: meta.ViewAll}
+		m.steps = 0
+		page, err := w.List(t.Context(), w.alice, c.r)
+		if err != nil || len(lines(page)) != c.shown {
+			t.Fatalf("%+v: %v, %v", c.r, lines(page), err)
+		}
+		if m.steps > c.shown+1 {
+			t.Errorf("%+v: %d steps for %d lines", c.r, m.steps, c.shown)
+		}
 	}
 }
 
@@ -165,8 +207,8 @@ func TestAPageBackCostsAPage(t *testing.T) {
 	}
 }
 
-func TestOnlyTheCurrentViewIsListedBack(t *testing.T) {
+func TestDeletedNamesAreNotListedBack(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.List(t.Context(), w.alice, backend.ListRequest{Container: ref("photos"), View: meta.View{Kind: meta.ViewAll}, Reverse: true, Limit: 1})
+	_, err := w.List(t.Context(), w.alice, backend.ListRequest{Container: ref("photos"), View: meta.View{Kind: meta.ViewDeleted}, Reverse: true, Limit: 1})
 	wantKind(t, err, errs.Invalid, errs.Request)
 }

@@ -48,38 +48,45 @@ func (c *call) versionListing(q listing) (versionListing, error) {
 	return v, nil
 }
 
+// versionsSpare is how many entries more are asked of the backend than the page shows: all versions of a name are read to show one.
+const versionsSpare = 64
+
 // listVersions gives the entries of a list of versions.
 func (c *call) listVersions(ctx context.Context, q versionListing) ([]entry, error) {
 	var out []entry
 	var run []object.Summary // versions of one name
-	keep := func(e entry) {
-		if q.reverse {
-			out = append(out, e)
-			if len(out) >= 2*q.limit+64 {
-				out = slices.Clone(out[len(out)-q.limit:])
-			}
-		} else if len(out) < q.limit {
-			out = append(out, e)
-		}
-	}
 	flush := func() {
-		for _, e := range q.entries(run, c) {
-			keep(e)
+		if q.reverse {
+			slices.Reverse(run)
 		}
-		run = run[:0]
+		list := q.entries(run, c)
+		if q.reverse {
+			slices.Reverse(list)
+		}
+		out, run = append(out, list...), run[:0]
 	}
-	r := backend.ListRequest{Container: c.ref(), View: meta.View{Kind: meta.ViewAll}, Prefix: q.prefix, Delimiter: q.delimiter, Limit: pageMax}
-	if !q.reverse && q.marker != "" {
-		r.After, r.AfterVersion = q.marker, math.MaxUint64 // the versions of the marker itself come too: entries knows which of them lie behind
+	r := backend.ListRequest{
+		Container: c.ref(), View: meta.View{Kind: meta.ViewAll}, Prefix: q.prefix, Delimiter: q.delimiter, Reverse: q.reverse,
+		Limit: min(pageMax, q.limit+versionsSpare),
 	}
-	for q.reverse || len(out) < q.limit {
+	// The versions of the marker itself come too: entries knows which of them lie behind.
+	switch {
+	case q.marker == "":
+	case !q.reverse:
+		r.After, r.AfterVersion = q.marker, math.MaxUint64
+	case q.version != "":
+		r.After = q.marker + "\x00"
+	default:
+		r.After = q.marker
+	}
+	for len(out) < q.limit {
 		page, err := c.door.b.List(ctx, c.caller, r)
 		if err != nil {
 			return nil, err
 		}
 		names, prefixes := page.Entries, page.Prefixes
 		for len(names)+len(prefixes) > 0 {
-			if len(prefixes) == 0 || len(names) > 0 && string(names[0].Name) < prefixes[0] {
+			if len(prefixes) == 0 || len(names) > 0 && (string(names[0].Name) < prefixes[0]) != q.reverse {
 				if len(run) > 0 && run[0].Name != names[0].Name {
 					flush()
 				}
@@ -88,7 +95,7 @@ func (c *call) listVersions(ctx context.Context, q versionListing) ([]entry, err
 			}
 			flush()
 			if q.passes(prefixes[0]) {
-				keep(entry{name: prefixes[0], subdir: true})
+				out = append(out, entry{name: prefixes[0], subdir: true})
 			}
 			prefixes = prefixes[1:]
 		}
@@ -97,9 +104,6 @@ func (c *call) listVersions(ctx context.Context, q versionListing) ([]entry, err
 			break
 		}
 		r.After, r.AfterVersion = page.NextAfter, page.NextVersion
-	}
-	if q.reverse {
-		slices.Reverse(out)
 	}
 	return out[:min(len(out), q.limit)], nil
 }

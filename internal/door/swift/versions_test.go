@@ -2,8 +2,12 @@ package swift
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // versionsOf lists versions: names with ids and whether they are the newest.
@@ -108,4 +112,53 @@ func TestArchives(t *testing.T) {
 	w.do("PUT", "c/o", "five").want(412)
 	w.do("POST", "c", "", "X-Remove-Versions-Location", "x").want(204)
 	w.do("PUT", "c/o", "five").want(201)
+}
+
+// TestVersionsBack compares lists of versions with reverse=true, in pages of any size, with the list in ascending order.
+func TestVersionsBack(t *testing.T) {
+	w := newWorld(t)
+	w.do("PUT", "c", "", "X-Versions-Enabled", "true").want(201)
+	for i, name := range []string{"a", "b/1", "b/2", "c", "b/1", "a", "c", "c", "d/x"} {
+		w.clock.Advance(time.Second)
+		w.do("PUT", "c/"+name, "x").want(201)
+		switch i {
+		case 3:
+			w.do("DELETE", "c/c", "").want(204)
+		case 5:
+			w.do("POST", "c/a", "", "X-Object-Meta-K", "v").want(202) // a later state of the version
+		}
+	}
+	list := func(query string) (list []map[string]any) {
+		if err := json.Unmarshal([]byte(w.do("GET", "c?versions"+query, "").want(200).body), &list); err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	for _, more := range []string{"", "&delimiter=/", "&prefix=b/", "&prefix=b"} {
+		want := list(more)
+		slices.Reverse(want)
+		for limit := 1; limit <= len(want)+1; limit++ {
+			var got []map[string]any
+			query := more + "&reverse=true&limit=" + strconv.Itoa(limit)
+			for page := list(query); len(page) > 0 && len(got) < len(want); {
+				if len(page) > limit {
+					t.Fatalf("%s: %d entries", query, len(page))
+				}
+				got = append(got, page...)
+				last, at := page[len(page)-1], ""
+				if last["subdir"] != nil {
+					at = "&marker=" + last["subdir"].(string)
+				} else {
+					at = "&marker=" + last["name"].(string) + "&version_marker=" + last["version_id"].(string)
+				}
+				page = list(query + at)
+			}
+			for _, each := range slices.Concat(got, want) {
+				delete(each, "is_latest") // which is not known behind a version marker
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("%s (- want, + got):\n%s", query, diff)
+			}
+		}
+	}
 }

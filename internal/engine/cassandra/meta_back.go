@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -30,14 +31,29 @@ type behind struct {
 	low, high naming.ObjectName // high "": to the end
 	read      bool
 	size      int
+
+	of       naming.ObjectName
+	versions []*object.Summary // of that name, read and not given yet, the oldest first, for ViewAll
+	given    object.VersionID  // the one of them that was given last
 }
 
-// Before finds the name before another; see meta.Backward.
-func (c *cursor) Before(ctx context.Context, name naming.ObjectName) (*object.Summary, error) {
+// Before finds the entry before a position; see meta.Backward.
+func (c *cursor) Before(ctx context.Context, pos meta.Position) (*object.Summary, error) {
 	const op = "cassandra.Cursor.Before"
-	if c.view.Kind != meta.ViewCurrent {
+	if c.view.Kind != meta.ViewCurrent && c.view.Kind != meta.ViewAll {
 		return nil, errs.E(op, errs.Unsupported, errs.Request, "")
 	}
+	if c.view.Kind == meta.ViewAll && pos.Name != "" && pos.ID != 0 {
+		if s, err := c.versionBefore(ctx, pos); s != nil || err != nil {
+			return s, fail(op, err)
+		}
+	}
+	s, err := c.nameBefore(ctx, pos.Name)
+	return s, fail(op, err)
+}
+
+// nameBefore is the last entry of the names before one ("": of all).
+func (c *cursor) nameBefore(ctx context.Context, name naming.ObjectName) (*object.Summary, error) {
 	b := &c.back
 	for {
 		if !b.read || name <= b.low && name != "" || b.high != "" && (name == "" || name > b.high) {
@@ -45,7 +61,7 @@ func (c *cursor) Before(ctx context.Context, name naming.ObjectName) (*object.Su
 				b.size = 0 // a jump, as over a common prefix
 			}
 			if err := c.fillBack(ctx, name); err != nil {
-				return nil, fail(op, err)
+				return nil, err
 			}
 		}
 		for i := range b.names {
@@ -53,9 +69,9 @@ func (c *cursor) Before(ctx context.Context, name naming.ObjectName) (*object.Su
 			if name != "" && n.name >= name {
 				continue
 			}
-			s, err := c.entry(ctx, n)
+			s, err := c.lastOf(ctx, n)
 			if err != nil || s != nil {
-				return s, fail(op, err)
+				return s, err
 			}
 		}
 		b.read = false // a later call looks again
@@ -64,6 +80,56 @@ func (c *cursor) Before(ctx context.Context, name naming.ObjectName) (*object.Su
 		}
 		name = b.low
 	}
+}
+
+// lastOf is the last entry that the view has of a name, nil when it has none.
+func (c *cursor) lastOf(ctx context.Context, n *listedName) (*object.Summary, error) {
+	if c.view.Kind != meta.ViewAll {
+		return c.entry(ctx, n)
+	}
+	return c.versionBefore(ctx, meta.Position{Name: n.name})
+}
+
+// versionBefore is the oldest version of the position's name that is newer than the position's; without one it is the oldest of all.
+func (c *cursor) versionBefore(ctx context.Context, pos meta.Position) (*object.Summary, error) {
+	b := &c.back
+	if b.of != pos.Name || b.given != pos.ID || len(b.versions) == 0 {
+		if err := c.fillVersionsBack(ctx, pos); err != nil || len(b.versions) == 0 {
+			return nil, err
+		}
+	}
+	s := b.versions[0]
+	b.given, b.versions = s.ID, b.versions[1:]
+	return s, nil
+}
+
+// fillVersionsBack reads versions from a position back, and one more, to know whether the last of the page is the newest.
+func (c *cursor) fillVersionsBack(ctx context.Context, pos meta.Position) error {
+	b := &c.back
+	b.of, b.versions = pos.Name, nil
+	k := cellKey{container: c.container, name: pos.Name}
+	var bad error
+	err := c.m.s.rows(ctx, listParts, append(k.args(), seqOf(pos.ID), versionsPage+1), versionsPage+1, func(it *gocql.Iter) bool {
+		var r row
+		if !it.Scan(&r.seq, &r.rec, &r.namer) {
+			return false
+		}
+		var v *stored
+		if v, bad = r.parse(pos.Name); bad == nil {
+			b.versions = append(b.versions, &v.Summary)
+		}
+		return bad == nil
+	})
+	if err = cmp.Or(err, bad); err != nil {
+		b.versions = nil
+		return err
+	}
+	if len(b.versions) > versionsPage {
+		b.versions = b.versions[:versionsPage]
+	} else if n := len(b.versions); n > 0 {
+		b.versions[n-1].Latest = true
+	}
+	return nil
 }
 
 // fillBack reads a page of the names before one ("": the last ones). As in fill, the log is read first.

@@ -51,20 +51,20 @@ func (c *cursor) Next(context.Context) (next *object.Summary, err error) {
 }
 
 // Before implements meta.Backward.
-func (c *cursor) Before(_ context.Context, name naming.ObjectName) (found *object.Summary, err error) {
+func (c *cursor) Before(_ context.Context, pos meta.Position) (found *object.Summary, err error) {
 	const op = "memory.Cursor.Before"
-	if c.view.Kind != meta.ViewCurrent {
+	if c.view.Kind != meta.ViewCurrent && c.view.Kind != meta.ViewAll {
 		return nil, errs.E(op, errs.Unsupported, errs.Request, "")
 	}
 	c.pos = meta.Position{}
 	err = c.store.do(op, func() error {
 		in := c.store.container(c.container)
 		end := len(in.names)
-		if name != "" {
-			end, _ = slices.BinarySearch(in.names, name)
+		if pos.Name != "" {
+			end, _ = slices.BinarySearch(in.names, pos.Name+"\x00")
 		}
 		for _, name := range slices.Backward(in.names[:end]) {
-			if v := c.entry(in.objects[name], name); v != nil {
+			if v := c.entryBefore(in.objects[name], name, pos); v != nil {
 				summary := cloneSummary(v.Summary)
 				found = &summary
 				return nil
@@ -95,6 +95,22 @@ func (c *cursor) entry(versions []stored, name naming.ObjectName) *object.Versio
 		return nil
 	}
 	return v
+}
+
+// entryBefore is the last entry of a name that lies before a position.
+func (c *cursor) entryBefore(versions []stored, name naming.ObjectName, pos meta.Position) *object.Version {
+	switch {
+	case c.view.Kind != meta.ViewAll && name == pos.Name:
+		return nil
+	case c.view.Kind != meta.ViewAll:
+		return c.entry(versions, name)
+	}
+	for _, v := range slices.Backward(versions) {
+		if name != pos.Name || pos.ID != 0 && v.ID > pos.ID {
+			return find(versions, meta.Which{By: meta.ByID, ID: v.ID})
+		}
+	}
+	return nil
 }
 
 // behind is the position right after an entry.

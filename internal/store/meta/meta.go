@@ -106,9 +106,10 @@ type Cursor interface {
 // all that the view has.
 type Backward interface {
 	Cursor
-	// Before returns the entry with the greatest name below name ("": the greatest of all), and nil, nil when there is none. Its cost does not
-	// depend on what is skipped. Only ViewCurrent has it; in other views the error is Unsupported/Request. After it, Next needs a Seek.
-	Before(ctx context.Context, name naming.ObjectName) (*object.Summary, error)
+	// Before returns the last entry before pos (without a name: the last of all), and nil, nil when there is none: within a name the oldest version
+	// comes first then. In ViewCurrent only the name of pos counts. The cost does not depend on what is skipped. Only ViewCurrent and ViewAll have it;
+	// in other views the error is Unsupported/Request. After it, Next needs a Seek.
+	Before(ctx context.Context, pos Position) (*object.Summary, error)
 }
 
 // Position is a place in a view: at the version ID of Name, or where it would stand; ID 0 is before the newest version of

@@ -56,8 +56,6 @@ type cursor struct {
 	decoder object.Decoder
 }
 
-var _ meta.Backward = (*cursor)(nil)
-
 // headIterator is one space of heads.
 type headIterator struct {
 	*pebble.Iterator
@@ -132,56 +130,6 @@ func (c *cursor) next() (*object.Summary, error) {
 			return s, err
 		}
 	}
-}
-
-// Before implements meta.Backward. Names of live heads are in the order of their keys, so a walk back is one step of the iterator for each.
-func (c *cursor) Before(ctx context.Context, name naming.ObjectName) (*object.Summary, error) {
-	const op = "metadata.Before"
-	if c.failed != nil {
-		return nil, c.failed
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, errs.Wrap(op, errs.Canceled, err)
-	}
-	if c.view.Kind != meta.ViewCurrent {
-		return nil, errs.E(op, errs.Unsupported, errs.Request, "")
-	}
-	s, err := c.before(name)
-	if err != nil {
-		c.failed = errs.Wrap(op, errs.Internal, err)
-		return nil, c.failed
-	}
-	return s, nil
-}
-
-func (c *cursor) before(name naming.ObjectName) (*object.Summary, error) {
-	if c.heads == nil {
-		if err := c.open(); err != nil {
-			return nil, err
-		}
-	}
-	c.below, c.entered, c.sought = false, false, false
-	h := &c.heads[0]
-	switch {
-	case c.last != nil && string(c.last) == string(name):
-		h.valid = h.Prev()
-	case name == "":
-		h.valid = h.Last()
-	default:
-		c.key = headKey(c.key[:0], h.space, c.container, name)
-		h.valid = h.SeekLT(c.key)
-	}
-	c.last = nil
-	if !h.valid {
-		return nil, c.headsError()
-	}
-	c.pos = meta.Position{}
-	s, err := c.take(h)
-	if err == nil {
-		c.last = append(c.room[:0], h.name()...)
-		c.room = c.last
-	}
-	return s, err
 }
 
 // open makes the iterators of the heads that the view needs.
@@ -293,17 +241,26 @@ func (c *cursor) descend(h *headIterator, r row) {
 	}
 }
 
+// openHistory makes the iterator of older versions.
+func (c *cursor) openHistory() error {
+	if c.history != nil {
+		return nil
+	}
+	it, err := c.heads[0].Clone(pebble.CloneOptions{IterOptions: c.bounds(spaceHistory)})
+	if err != nil {
+		return wrap(err)
+	}
+	c.history = it
+	return nil
+}
+
 // nextOlder gives the next entry below the name; nil when there is none any more.
 func (c *cursor) nextOlder() (*object.Summary, error) {
 	if c.view.Kind == meta.ViewAsOf && c.entered {
 		return nil, nil // one entry for each name
 	}
-	if c.history == nil {
-		it, err := c.heads[0].Clone(pebble.CloneOptions{IterOptions: c.bounds(spaceHistory)})
-		if err != nil {
-			return nil, wrap(err)
-		}
-		c.history = it
+	if err := c.openHistory(); err != nil {
+		return nil, err
 	}
 	var valid bool
 	if c.entered {
@@ -321,6 +278,20 @@ func (c *cursor) nextOlder() (*object.Summary, error) {
 	if !bytes.HasPrefix(c.history.Key(), c.key) {
 		return nil, nil
 	}
+	s, err := c.older()
+	if err != nil {
+		return nil, err
+	}
+	if c.view.Kind == meta.ViewAsOf && (!s.Visible() || !c.reached(c.name, s.ID)) {
+		*s = object.Summary{}
+		return nil, nil
+	}
+	s.Name = naming.ObjectName(c.name)
+	return c.keep(), nil
+}
+
+// older reads the row that the history stands on, without the name; keep hands it out.
+func (c *cursor) older() (*object.Summary, error) {
 	raw, err := c.history.ValueAndErr()
 	if err != nil {
 		return nil, wrap(err)
@@ -330,15 +301,7 @@ func (c *cursor) nextOlder() (*object.Summary, error) {
 		return nil, err
 	}
 	s := c.summary()
-	if err := c.decoder.Summary(r.record, s); err != nil {
-		return nil, err
-	}
-	if c.view.Kind == meta.ViewAsOf && (!s.Visible() || !c.reached(c.name, s.ID)) {
-		*s = object.Summary{}
-		return nil, nil
-	}
-	s.Name = naming.ObjectName(c.name)
-	return c.keep(), nil
+	return s, c.decoder.Summary(r.record, s)
 }
 
 // olderFrom is the greatest id that may be shown below the name.

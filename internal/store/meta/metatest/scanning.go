@@ -157,7 +157,7 @@ var scanning = []sentence{
 		defer c.Close()
 		before := func(name, want naming.ObjectName) {
 			e.Helper()
-			s, err := c.Before(e.Context(), name)
+			s, err := c.Before(e.Context(), meta.Position{Name: name})
 			errstest.OK(e, err)
 			if s == nil && want != "" || s != nil && s.Name != want {
 				e.Fatalf("before %q: got %+v, want %q", name, s, want)
@@ -188,7 +188,7 @@ var scanning = []sentence{
 		}
 		var back []object.Summary
 		for name := naming.ObjectName(""); len(back) <= len(current); name = back[len(back)-1].Name {
-			s, err := c.Before(e.Context(), name)
+			s, err := c.Before(e.Context(), meta.Position{Name: name})
 			errstest.OK(e, err)
 			if s == nil {
 				break
@@ -197,10 +197,70 @@ var scanning = []sentence{
 		}
 		slices.Reverse(back)
 		e.wantSame("the way back", back, current)
-		all := e.s.Scan(e.Context(), e.container, meta.View{Kind: meta.ViewAll})
-		defer all.Close()
-		_, err := all.(meta.Backward).Before(e.Context(), "")
+		deleted := e.s.Scan(e.Context(), e.container, meta.View{Kind: meta.ViewDeleted})
+		defer deleted.Close()
+		_, err := deleted.(meta.Backward).Before(e.Context(), meta.Position{})
 		errstest.Want(e, err, errs.Unsupported, errs.Request)
+	}},
+	{"Before/goes back through all versions from any of them, if the engine can", func(e *env) {
+		e.fill()
+		for i := range 130 { // more than an engine reads at once
+			e.put("many", e.data(int64(i)))
+		}
+		all := e.scan(e.container, meta.View{Kind: meta.ViewAll})
+		c, ok := e.s.Scan(e.Context(), e.container, meta.View{Kind: meta.ViewAll}).(meta.Backward)
+		if !ok {
+			return
+		}
+		defer c.Close()
+		var back []object.Summary
+		for pos := (meta.Position{}); len(back) <= len(all); {
+			s, err := c.Before(e.Context(), pos)
+			errstest.OK(e, err)
+			if s == nil {
+				break
+			}
+			back = append(back, *s)
+			pos = meta.Position{Name: s.Name, ID: s.ID}
+		}
+		slices.Reverse(back)
+		e.wantSame("the way back", back, all)
+		for range e.count(100) {
+			i := e.rng.IntN(len(all))
+			pos := meta.Position{Name: all[i].Name, ID: all[i].ID}
+			switch e.rng.IntN(4) {
+			case 0:
+				pos.ID = 0
+			case 1:
+				pos.ID = max(1, pos.ID-1)
+			case 2:
+				pos = meta.Position{Name: pos.Name + "\x00"}
+			}
+			end := slices.IndexFunc(all, func(s object.Summary) bool {
+				return s.Name > pos.Name || s.Name == pos.Name && (pos.ID == 0 || s.ID <= pos.ID)
+			})
+			if end < 0 {
+				end = len(all)
+			}
+			s, err := c.Before(e.Context(), pos)
+			errstest.OK(e, err)
+			if end == 0 {
+				if s != nil {
+					e.Fatalf("before %+v: got %+v, want nothing", pos, s)
+				}
+				continue
+			}
+			if s == nil {
+				e.Fatalf("before %+v: got nothing, want (%q, %d)", pos, all[end-1].Name, all[end-1].ID)
+			}
+			e.wantSame(fmt.Sprintf("before %+v", pos), []object.Summary{*s}, all[end-1:end])
+			if e.rng.IntN(3) == 0 { // between, the cursor goes forwards
+				c.Seek(pos)
+				if got, to := e.next(c), at(all, pos); got != to {
+					e.Fatalf("seek to %+v: got %+v, want %+v", pos, got, to)
+				}
+			}
+		}
 	}},
 	{"Next/the summary is the caller's", func(e *env) {
 		v := e.data(1)
