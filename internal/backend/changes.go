@@ -89,7 +89,7 @@ func (b *Backend) Describe(ctx context.Context, c Caller, r Ref, list []meta.Cha
 			}
 		}
 	}
-	err = atOnce(wanted, func(i int) error {
+	err = AtOnce(wanted, func(i int) error {
 		v, err := b.stores.Meta.Get(ctx, container.ID, list[i].Name, meta.Which{By: meta.ByID, ID: list[i].ID})
 		if errs.Is(err, errs.NotFound) {
 			return nil

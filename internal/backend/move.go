@@ -199,7 +199,7 @@ func (b *Backend) transferAll(ctx context.Context, c Caller, r CopyRequest, t Tr
 		return err
 	}
 	for _, wave := range waves(t, r.Source.Name, r.Name, names) {
-		if err := atOnce(wave, each); err != nil {
+		if err := AtOnce(wave, each); err != nil {
 			return made, err
 		}
 	}
@@ -231,9 +231,9 @@ func waves(t Tree, source, target naming.ObjectName, names []naming.ObjectName) 
 // treeParallel is how many objects of a tree are worked on at once: those that wait for their commits share its syncs.
 const treeParallel = 16
 
-// atOnce calls fn for all items, several at a time. After an error it begins no more, but lets what has begun come to its end, so that
-// nothing is left of which it is not known whether it was done.
-func atOnce[T any](items []T, fn func(T) error) error {
+// AtOnce calls fn for all items, several (16) at a time, in their order as far as they begin. After an error it begins no more, but lets what has begun
+// come to its end, so that nothing is left of which it is not known whether it was done. It returns one of the errors.
+func AtOnce[T any](items []T, fn func(T) error) error {
 	var next atomic.Int64
 	var failed atomic.Pointer[error]
 	var workers sync.WaitGroup
@@ -311,7 +311,7 @@ func (b *Backend) moveBack(ctx context.Context, c Caller, r CopyRequest, t Tree,
 		names[i] = v.Name
 	}
 	for _, wave := range waves(t, r.Name, r.Source.Name, names) {
-		_ = atOnce(wave, each) // it never fails
+		_ = AtOnce(wave, each) // it never fails
 	}
 	return int(left.Load())
 }
@@ -420,7 +420,7 @@ func (b *Backend) DeleteTree(ctx context.Context, c Caller, r Ref, name naming.O
 	if name != "" {
 		lower = names[:len(names)-1]
 	}
-	err = atOnce(lower, remove)
+	err = AtOnce(lower, remove)
 	if err == nil && name != "" {
 		err = remove(name)
 	}

@@ -96,6 +96,37 @@ type deleteDocument struct {
 // deleteKeysMax bounds the keys of one DeleteObjects (API Reference).
 const deleteKeysMax = 1000
 
+// deletion is what became of one entry of a DeleteObjects.
+type deletion struct {
+	which   meta.Which
+	deleted backend.Deleted
+	err     error
+}
+
+// deleteAll deletes what a document names, several keys at once, so that none waits for the metadata of all before it. Entries for one key keep their order.
+func (c *call) deleteAll(ctx context.Context, doc *deleteDocument) []deletion {
+	results := make([]deletion, len(doc.Objects))
+	var keys [][]int // entries of each key
+	at := map[string]int{}
+	for i := range doc.Objects {
+		key := doc.Objects[i].Key
+		k, known := at[key]
+		if !known {
+			k = len(keys)
+			at[key], keys = k, append(keys, nil)
+		}
+		keys[k] = append(keys[k], i)
+	}
+	_ = backend.AtOnce(keys, func(entries []int) error { // results have the errors
+		for _, i := range entries {
+			o, r := &doc.Objects[i], &results[i]
+			r.which, r.deleted, r.err = c.deleteOne(ctx, o.Key, o.VersionID, o.ETag, o.Size, o.LastModifiedTime)
+		}
+		return ctx.Err()
+	})
+	return results
+}
+
 // deleteObjects serves DeleteObjects. Each key is authorised and answered on its own.
 func deleteObjects(ctx context.Context, c *call) (*reply, error) {
 	if err := c.needProof(); err != nil {
@@ -119,15 +150,16 @@ func deleteObjects(ctx context.Context, c *call) (*reply, error) {
 			}
 		}
 	}
+	results := c.deleteAll(ctx, &doc)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	x := newDocument("DeleteResult")
 	for i := range doc.Objects {
 		o := &doc.Objects[i]
-		which, d, err := c.deleteOne(ctx, o.Key, o.VersionID, o.ETag, o.Size, o.LastModifiedTime)
-		switch {
+		which, d := results[i].which, results[i].deleted
+		switch err := results[i].err; {
 		case err != nil:
-			if ctx.Err() != nil {
-				return nil, err
-			}
 			f := faultOf(err)
 			c.logged.batch = append(c.logged.batch, batchEntry{o.Key, "", f.code.status(), f.code})
 			x.open("Error")

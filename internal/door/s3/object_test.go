@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"encoding/xml"
 	"fmt"
 	"strings"
 	"testing"
@@ -308,4 +309,37 @@ func testGetObjectAttributes(_ *testing.T, w *world) {
 	w.alice.do("GET", "/photos/a?attributes", nil).want(400, "InvalidRequest")
 	w.alice.do("GET", "/photos/a?attributes", nil, "x-amz-object-attributes", "Nonsense").want(400, "InvalidArgument")
 	w.alice.do("GET", "/photos/none?attributes", nil, "x-amz-object-attributes", "ETag").want(404, "NoSuchKey")
+}
+
+// TestDeleteManyInOrder deletes keys that are named several times among many others: the answer has all in the order of the document, and entries for one key
+// are served in theirs.
+func TestDeleteManyInOrder(t *testing.T) {
+	w := newWorld(t)
+	w.alice.do("PUT", "/vault", nil).want(200)
+	w.alice.do("PUT", "/vault?versioning", []byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")).want(200)
+	var body, want strings.Builder
+	body.WriteString("<Delete>")
+	for i := range 60 {
+		key := fmt.Sprintf("key-%02d", i)
+		w.alice.do("PUT", "/vault/"+key, []byte("hello")).want(200)
+		fmt.Fprintf(&body, "<Object><Key>%[1]s</Key><ETag>%[2]s</ETag></Object><Object><Key>%[1]s</Key><ETag>%[2]s</ETag></Object>", key, helloTag)
+		fmt.Fprintf(&want, "Deleted %[1]s, Error %[1]s, ", key) // it is gone when the second entry comes
+	}
+	body.WriteString("</Delete>")
+	var doc struct {
+		Each []struct {
+			XMLName xml.Name
+			Key     string
+		} `xml:",any"`
+	}
+	if err := xml.Unmarshal(w.alice.do("POST", "/vault?delete", []byte(body.String())).want(200).body, &doc); err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	for _, e := range doc.Each {
+		fmt.Fprintf(&got, "%s %s, ", e.XMLName.Local, e.Key)
+	}
+	if got.String() != want.String() {
+		t.Errorf("got  %s\nwant %s", &got, &want)
+	}
 }

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"pithos/internal/backend"
 	"pithos/internal/door/wire"
 	"pithos/internal/naming"
 )
@@ -124,10 +126,8 @@ func (c *call) namesToDelete() ([]string, error) {
 func (c *call) deleteAll(ctx context.Context, r *report, b *beat, names []string) error {
 	server := false
 	for _, containers := range []bool{false, true} {
-		for _, name := range names {
-			if containers == strings.Contains(strings.Trim(name, "/"), "/") {
-				continue
-			}
+		rest := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return containers == strings.Contains(strings.Trim(name, "/"), "/") })
+		for len(rest) > 0 {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -137,7 +137,9 @@ func (c *call) deleteAll(ctx context.Context, r *report, b *beat, names []string
 			if len(r.failed) >= bulkFailuresMax {
 				return bad("Max delete failures exceeded")
 			}
-			server = c.deleteOne(ctx, r, name) || server
+			n := distinct(rest[:min(len(rest), deletesAtOnce, bulkFailuresMax-len(r.failed))])
+			server = c.deleteSome(ctx, r, rest[:n]) || server
+			rest = rest[n:]
 		}
 	}
 	switch {
@@ -151,18 +153,46 @@ func (c *call) deleteAll(ctx context.Context, r *report, b *beat, names []string
 	return nil
 }
 
-// deleteOne deletes what a line names; server tells that the fault was the server's.
-func (c *call) deleteOne(ctx context.Context, r *report, name string) (server bool) {
-	status := c.deleteNamed(ctx, name)
-	switch {
-	case status/100 == 2:
-		r.counts["Number Deleted"]++
-	case status == http.StatusNotFound:
-		r.counts["Number Not Found"]++
-	default:
-		r.fail(name, status)
+// deletesAtOnce is how many objects a bulk operation deletes at once, so that none waits for the metadata of all before it.
+const deletesAtOnce = 16
+
+// distinct is how many lines there are before one that names again what another does: that is deleted after it, as in an archive, where each
+// deletion brings back an older object.
+func distinct(names []string) int {
+	seen := map[string]bool{}
+	for i, name := range names {
+		name = strings.TrimLeft(name, "/")
+		if seen[name] {
+			return i
+		}
+		seen[name] = true
 	}
-	return status/100 == 5
+	return len(names)
+}
+
+// deleteSome deletes what lines name, all at once, and reports in their order; server tells that a fault was the server's.
+func (c *call) deleteSome(ctx context.Context, r *report, names []string) (server bool) {
+	status := make([]int, len(names))
+	which := make([]int, len(names))
+	for i := range which {
+		which[i] = i
+	}
+	_ = backend.AtOnce(which, func(i int) error { // each has its status
+		status[i] = c.deleteNamed(ctx, names[i])
+		return nil
+	})
+	for i, s := range status {
+		switch {
+		case s/100 == 2:
+			r.counts["Number Deleted"]++
+		case s == http.StatusNotFound:
+			r.counts["Number Not Found"]++
+		default:
+			r.fail(names[i], s)
+		}
+		server = server || s/100 == 5
+	}
+	return server
 }
 
 // deleteNamed deletes "container/object" or "container" and tells the status.

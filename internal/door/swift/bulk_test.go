@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // noFollow lets redirects come back.
@@ -115,6 +116,14 @@ func TestBulkDelete(t *testing.T) {
 		is("Number Deleted: 3\nNumber Not Found: 1\nResponse Body: \nResponse Status: 400 Bad Request\nErrors:\nfull, 409 Conflict\n")
 	w.do("HEAD", "c", "").want(404)
 	w.do("DELETE", "?bulk-delete", "full/x\nfull", "Accept", "application/json").want(200).contains(`"Number Deleted":2`, `"Response Status":"200 OK"`)
+	w.do("PUT", "old", "").want(201)
+	w.do("PUT", "stack", "", "X-Versions-Location", "old").want(201)
+	for _, body := range []string{"one", "two", "three"} {
+		w.clock.Advance(time.Second)
+		w.do("PUT", "stack/o", body).want(201)
+	}
+	w.do("POST", "?bulk-delete", "stack/o\n/stack/o\nstack/absent").want(200).contains("Number Deleted: 2\nNumber Not Found: 1\n")
+	w.do("GET", "stack/o", "").want(200).is("one") // the second deletion came after the first
 	w.do("POST", "?bulk-delete", "absent/x", "Accept", "text/xml").want(200).has("Content-Type", "text/xml; charset=utf-8").
 		contains("<delete>\n<number_deleted>0</number_deleted>\n<number_not_found>1</number_not_found>")
 	w.do("POST", "?bulk-delete", "\n \n").want(200).contains("Invalid bulk delete.", "Response Status: 400 Bad Request")

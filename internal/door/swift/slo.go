@@ -180,9 +180,26 @@ type opened struct {
 	err error
 }
 
+// openAll opens what a manifest names, each once and several at a time.
+func (c *call) openAll(ctx context.Context, entries []manifestEntry) map[backend.Target]*opened {
+	segments := map[backend.Target]*opened{}
+	var places []backend.Target
+	for i := range entries {
+		if e := &entries[i]; e.data == nil && segments[e.place] == nil {
+			segments[e.place], places = &opened{}, append(places, e.place)
+		}
+	}
+	_ = backend.AtOnce(places, func(t backend.Target) error { // each has its error
+		s := segments[t]
+		s.o, s.err = c.door.b.OpenWhole(ctx, c.caller, t, object.Precondition{}, access.GetObject)
+		return nil
+	})
+	return segments
+}
+
 // storeStatic looks at the segments and joins them. problems are what is wrong with them, by path.
 func (c *call) storeStatic(ctx context.Context, p staticPut) (v *object.Version, problems [][2]string, err error) {
-	segments := map[backend.Target]opened{}
+	segments := c.openAll(ctx, p.entries)
 	r := backend.ComposeRequest{Container: p.to.Container, Name: p.to.Name, If: p.cond}
 	list := make([]listedSegment, len(p.entries))
 	var containers []naming.ContainerName
@@ -198,11 +215,7 @@ func (c *call) storeStatic(ctx context.Context, p staticPut) (v *object.Version,
 			r.Parts = append(r.Parts, object.Part{Number: i + 1, Size: int64(len(e.data)), ETag: hex.EncodeToString(hash[:]), Modified: c.started})
 			continue
 		}
-		s, known := segments[e.place]
-		if !known {
-			s.o, s.err = c.door.b.OpenWhole(ctx, c.caller, e.place, object.Precondition{}, access.GetObject)
-			segments[e.place] = s
-		}
+		s := segments[e.place]
 		quoted := pathQuote(e.path)
 		if s.err != nil {
 			problems = append(problems, [2]string{quoted, statusLine(c.statusOfError(p.to.Container.Account, s.err))})

@@ -64,10 +64,11 @@ type deletion struct {
 type doomed struct {
 	backend.Target
 	manifest bool // its segments are to be found first
+	after    bool // a manifest whose segments stand before it
 }
 
 func (d *deletion) run(ctx context.Context, root backend.Target) {
-	queue := []doomed{{root, true}}
+	queue := []doomed{{Target: root, manifest: true}}
 	for len(queue) > 0 && d.fatal == 0 {
 		if len(queue) > deleteBufferMax {
 			d.r.errors = append(d.r.errors, [2]string{objectPath(root), "400 Bad Request: Too many buffered slo segments to delete."})
@@ -76,7 +77,12 @@ func (d *deletion) run(ctx context.Context, root backend.Target) {
 		next := queue[0]
 		queue = queue[1:]
 		if !next.manifest {
-			d.delete(ctx, next.Target)
+			n := 0 // segments that follow
+			for !next.after && n < len(queue) && n < deletesAtOnce-1 && !queue[n].manifest && !queue[n].after {
+				n++
+			}
+			d.delete(ctx, append([]doomed{next}, queue[:n]...))
+			queue = queue[n:]
 			continue
 		}
 		segments, err := d.c.segmentsOf(ctx, next.Target)
@@ -87,10 +93,10 @@ func (d *deletion) run(ctx context.Context, root backend.Target) {
 		for _, s := range segments {
 			t, err := d.c.segmentTarget(s.Name, root.Container.Account)
 			if err == nil {
-				queue = append(queue, doomed{t, s.SubSLO})
+				queue = append(queue, doomed{Target: t, manifest: s.SubSLO})
 			}
 		}
-		queue = append(queue, doomed{next.Target, false})
+		queue = append(queue, doomed{Target: next.Target, after: true})
 	}
 }
 
@@ -111,13 +117,28 @@ func (d *deletion) refused(t backend.Target, err error) {
 	}
 }
 
-func (d *deletion) delete(ctx context.Context, t backend.Target) {
-	var err error
-	if t.Which.By == meta.ByID {
-		_, err = d.c.deleteVersion(ctx) // the one that the request names
-	} else {
-		err = d.c.remove(ctx, t)
+// delete deletes objects, all at once, and notes in their order what became of them.
+func (d *deletion) delete(ctx context.Context, all []doomed) {
+	results := make([]error, len(all))
+	which := make([]int, len(all))
+	for i := range which {
+		which[i] = i
 	}
+	_ = backend.AtOnce(which, func(i int) error {
+		if all[i].Which.By == meta.ByID {
+			_, results[i] = d.c.deleteVersion(ctx) // the one that the request names
+		} else {
+			results[i] = d.c.remove(ctx, all[i].Target)
+		}
+		return nil
+	})
+	for i, err := range results {
+		d.note(all[i].Target, err)
+	}
+}
+
+// note counts what became of an object.
+func (d *deletion) note(t backend.Target, err error) {
 	if err == nil {
 		d.deleted++
 		return
