@@ -1,11 +1,12 @@
 // Command compat runs ceph/s3-tests against a Pithos that it starts, and counts by group.
 //
-//	go run ./test/compat -suite CHECKOUT [-core] [-group NAME] [-run TEXT] [-n 4] [-cassandra]
+//	go run ./test/compat -suite CHECKOUT [-core] [-group NAME] [-run TEXT] [-n 4] [-cassandra [-gateways 2]]
 //
 // The suite is not part of this repository. s3-tests.txt, beside this file, lists the tests that apply, in groups; "core" groups need only
 // objects, buckets, versions, uploads, conditions and signatures. It makes a Python environment in .cache, a configuration with the users that
 // the suite expects, and prints a Markdown table and each failure with the first line of its cause. It exits with 1 if a test failed. With -cassandra the
-// server keeps buckets, metadata and bytes on the nodes that PITHOS_TEST_CASSANDRA names, in keyspaces of its own; test/cassandra/with starts some.
+// server keeps buckets, metadata and bytes on the nodes that PITHOS_TEST_CASSANDRA names, in keyspaces of its own; test/cassandra/with starts some. With
+// -gateways there are several servers on them, and each connection of the suite goes to the next one.
 package main
 
 import (
@@ -33,7 +34,7 @@ import (
 type flags struct {
 	suite, group, run, list string
 	core, keep, cassandra   bool
-	processes               int
+	processes, gateways     int
 }
 
 func main() {
@@ -46,6 +47,7 @@ func main() {
 	flag.IntVar(&f.processes, "n", 4, "processes of pytest; 0 runs in one, in order")
 	flag.BoolVar(&f.keep, "keep", false, "keep the data directory, the server's log and pytest's output, and say where")
 	flag.BoolVar(&f.cassandra, "cassandra", false, "serve from the Cassandra nodes that PITHOS_TEST_CASSANDRA names")
+	flag.IntVar(&f.gateways, "gateways", 1, "with -cassandra: servers that share the nodes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	failed, err := run(ctx, f)
@@ -61,6 +63,9 @@ func main() {
 
 // run returns how many tests failed.
 func run(ctx context.Context, f flags) (failed int, err error) {
+	if f.gateways > 1 && !f.cassandra {
+		return 0, errors.New("-gateways needs -cassandra: servers share nothing else")
+	}
 	if f.suite == "" {
 		return 0, errors.New("say where the suite is: -suite CHECKOUT, or make s3-tests S3TESTS=CHECKOUT")
 	}
@@ -86,18 +91,13 @@ func run(ctx context.Context, f flags) (failed int, err error) {
 	} else {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	s, err := start(ctx, dir, f.cassandra)
+	s, err := start(ctx, dir, f)
 	if err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	results, err := runAll(ctx, f, python, dir, s, groups)
-	if f.keep {
-		if log, readErr := os.ReadFile(s.LogPath()); readErr == nil {
-			err = errors.Join(err, os.WriteFile(filepath.Join(dir, "server.log"), log, 0o600))
-		}
-	}
-	err = errors.Join(err, s.Stop(), s.Remove())
+	results, err := runAll(ctx, f, python, dir, s.addr, groups)
+	err = errors.Join(err, s.stop(dir, f.keep))
 	if len(results) == 0 {
 		return 0, errors.Join(err, errors.New("pytest reported no test"))
 	}
@@ -182,18 +182,66 @@ var users = []struct {
 	}},
 }
 
-func start(ctx context.Context, dir string, cassandra bool) (*service.Service, error) {
-	binary, err := service.Build(ctx)
+// servers are what the suite runs against.
+type servers struct {
+	addr  string
+	all   []*service.Service
+	front *service.Front // nil: there is one
+}
+
+// stop ends them; with keep their logs stay.
+func (s *servers) stop(dir string, keep bool) (err error) {
+	if s.front != nil {
+		err = s.front.Close()
+	}
+	for i, each := range s.all {
+		if keep {
+			if log, readErr := os.ReadFile(each.LogPath()); readErr == nil {
+				err = errors.Join(err, os.WriteFile(filepath.Join(dir, fmt.Sprintf("server%d.log", i)), log, 0o600))
+			}
+		}
+		err = errors.Join(err, each.Stop(), each.Remove())
+	}
+	return err
+}
+
+func start(ctx context.Context, dir string, f flags) (*servers, error) {
+	o, err := options(ctx, dir, f.cassandra)
 	if err != nil {
 		return nil, err
+	}
+	s := &servers{}
+	var addrs []string
+	for i := range max(1, f.gateways) {
+		o.Data = filepath.Join(dir, fmt.Sprintf("data%d", i))
+		one, err := service.Start(ctx, o)
+		if err != nil {
+			return nil, errors.Join(err, s.stop(dir, f.keep))
+		}
+		s.all, addrs = append(s.all, one), append(addrs, one.Addr)
+	}
+	if s.addr = addrs[0]; len(addrs) > 1 {
+		if s.front, err = service.NewFront(addrs...); err != nil {
+			return nil, errors.Join(err, s.stop(dir, f.keep))
+		}
+		s.addr = s.front.Addr()
+	}
+	return s, nil
+}
+
+// options are those of a server for the suite, without its data directory.
+func options(ctx context.Context, dir string, cassandra bool) (o service.Options, err error) {
+	binary, err := service.Build(ctx)
+	if err != nil {
+		return o, err
 	}
 	keys := filepath.Join(dir, "kms.json")
 	for _, name := range kmsKeys {
 		if out, err := exec.CommandContext(ctx, binary, "keyring", "add", name, "--file", keys).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("keyring: %w\n%s", err, out)
+			return o, fmt.Errorf("keyring: %w\n%s", err, out)
 		}
 	}
-	o := service.Options{Binary: binary, Data: filepath.Join(dir, "data"), Env: []string{
+	o = service.Options{Binary: binary, Env: []string{
 		"PITHOS_TESTING_LIFECYCLE_DAY=2s", // as lc_debug_interval
 		"PITHOS_TESTING_SSE_OVER_HTTP=true", "PITHOS_ENCRYPTION_KMS_KIND=file", "PITHOS_ENCRYPTION_KMS_FILE=" + keys,
 	}}
@@ -202,20 +250,20 @@ func start(ctx context.Context, dir string, cassandra bool) (*service.Service, e
 	}
 	if cassandra {
 		if o.Config, err = nodes.Fresh(ctx, "compat"); err != nil {
-			return nil, err
+			return o, err
 		}
 		ring := filepath.Join(dir, "keyring.json") // several gateways may share such a store, so none makes a ring by itself
 		if out, err := exec.CommandContext(ctx, binary, "keyring", "rotate", "--file", ring).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("keyring: %w\n%s", err, out)
+			return o, fmt.Errorf("keyring: %w\n%s", err, out)
 		}
 		o.Env = append(o.Env, "PITHOS_ENCRYPTION_KEYRING="+ring)
 	}
-	return service.Start(ctx, o)
+	return o, nil
 }
 
 // suiteConfig writes the suite's configuration.
-func suiteConfig(s *service.Service) (string, error) {
-	host, port, err := net.SplitHostPort(s.Addr)
+func suiteConfig(addr string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return "", err
 	}
@@ -232,7 +280,7 @@ func suiteConfig(s *service.Service) (string, error) {
 }
 
 // runAll runs the chosen tests, at first those that may run beside each other, and returns their results by name, "file.py::test".
-func runAll(ctx context.Context, f flags, python, dir string, s *service.Service, groups []group) (map[string]result, error) {
+func runAll(ctx context.Context, f flags, python, dir, addr string, groups []group) (map[string]result, error) {
 	var together, alone []string
 	for _, g := range groups {
 		for _, name := range g.tests {
@@ -248,7 +296,7 @@ func runAll(ctx context.Context, f flags, python, dir string, s *service.Service
 		if len(names) == 0 {
 			continue
 		}
-		part, err := pytest(ctx, f, python, dir, s, names)
+		part, err := pytest(ctx, f, python, dir, addr, names)
 		if err != nil {
 			return results, err
 		}
@@ -259,8 +307,8 @@ func runAll(ctx context.Context, f flags, python, dir string, s *service.Service
 }
 
 // pytest runs tests by name.
-func pytest(ctx context.Context, f flags, python, dir string, s *service.Service, tests []string) (map[string]result, error) {
-	config, err := suiteConfig(s)
+func pytest(ctx context.Context, f flags, python, dir, addr string, tests []string) (map[string]result, error) {
+	config, err := suiteConfig(addr)
 	if err != nil {
 		return nil, err
 	}
