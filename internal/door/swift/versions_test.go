@@ -145,13 +145,12 @@ func TestVersionsBack(t *testing.T) {
 					t.Fatalf("%s: %d entries", query, len(page))
 				}
 				got = append(got, page...)
-				last, at := page[len(page)-1], ""
+				last := page[len(page)-1]
 				if last["subdir"] != nil {
-					at = "&marker=" + last["subdir"].(string)
+					page = list(query + "&marker=" + last["subdir"].(string))
 				} else {
-					at = "&marker=" + last["name"].(string) + "&version_marker=" + last["version_id"].(string)
+					page = list(query + "&marker=" + last["name"].(string) + "&version_marker=" + last["version_id"].(string))
 				}
-				page = list(query + at)
 			}
 			for _, each := range slices.Concat(got, want) {
 				delete(each, "is_latest") // which is not known behind a version marker
