@@ -104,9 +104,12 @@ the space of mostly deleted packs back to the disk. Works beside running request
 
 func scrubCommand(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "scrub", Short: "Read every block and compare it with its hash", Args: cobra.NoArgs,
+		Use: "scrub", Short: "Read every block and every kept body and compare it with its hash", Args: cobra.NoArgs,
 		Long: `Read every stored block and compare it with the hash that is its name. Damaged blocks
 are set aside, so that the next upload of the same bytes heals them, and are listed.
+So are damaged bytes of small objects, which are kept with their versions and not as
+blocks, by container id, name and version; the object has to be put again. Where a
+store keeps several copies, each is read, and a bad one is healed from a good one.
 Works beside running requests, and runs by itself every scrub.interval.
 Exit codes: 0 clean, 1 damage, also such that was found earlier and is not healed yet.`,
 		Example: "  pithos scrub\n  pithos scrub --json",
@@ -131,9 +134,19 @@ Exit codes: 0 clean, 1 damage, also such that was found earlier and is not heale
 			for _, id := range r.Healed {
 				fmt.Fprintf(t.out, "healed: block %s: a copy was damaged or missing and was made anew from a good one\n", id)
 			}
-			fmt.Fprintf(t.out, "Read %d blocks (%s), %d of them damaged; %d are set aside altogether.\n", r.Blocks, showBytes(r.Bytes), len(r.Damaged)+len(r.Unreadable), r.Quarantined)
+			for _, version := range r.DamagedBodies {
+				fmt.Fprintf(t.out, "damage: version %s: its kept bytes do not match their hash\n", version)
+			}
+			for _, version := range r.UnreadableBodies {
+				fmt.Fprintf(t.out, "damage: version %s: its kept bytes cannot be read; the log says why\n", version)
+			}
+			for _, version := range r.HealedBodies {
+				fmt.Fprintf(t.out, "healed: version %s: a copy of its kept bytes was damaged or missing and was made anew from a good one\n", version)
+			}
+			fmt.Fprintf(t.out, "Read %d blocks and %d kept bodies (%s together), %d of them damaged; %d blocks are set aside altogether.\n", r.Blocks, r.Bodies, showBytes(r.Bytes),
+				len(r.Damaged)+len(r.Unreadable)+len(r.DamagedBodies)+len(r.UnreadableBodies), r.Quarantined)
 		}
-		if len(r.Damaged) > 0 || len(r.Unreadable) > 0 || r.Quarantined > 0 {
+		if r.Damage() {
 			return &failure{code: exitFailed}
 		}
 		return nil

@@ -28,7 +28,7 @@ func newBenchBackend(b *testing.B, change ...func(*backend.Options)) (*backend.B
 		b.Fatal(err)
 	}
 	c := backend.Caller{Principal: access.Principal{Account: "a", User: "a:u", Canonical: "c", Admin: true}}
-	var o backend.Options
+	o := backend.Options{KeepMax: embedded.KeepMax}
 	for _, f := range change {
 		f(&o)
 	}

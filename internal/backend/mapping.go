@@ -80,8 +80,7 @@ func (m *mapWalk) read(ctx context.Context, id block.ID, off int64, dst []byte) 
 		return m.b.readBlock(ctx, id, off, dst)
 	}
 	if !m.sound && block.Sum(m.kept) != id {
-		m.b.opts.Log.ErrorContext(ctx, "the bytes that a version keeps are damaged", "block", id.String())
-		return errs.E("", errs.Corrupt, errs.Block, id.String())
+		return m.b.damagedKept(ctx, id)
 	}
 	m.sound = true
 	n := 0
@@ -90,6 +89,12 @@ func (m *mapWalk) read(ctx context.Context, id block.ID, off int64, dst []byte) 
 	}
 	clear(dst[n:])
 	return nil
+}
+
+// damagedKept tells of bytes that are kept with a version and are not those of their hash.
+func (b *Backend) damagedKept(ctx context.Context, id block.ID) error {
+	b.opts.Log.ErrorContext(ctx, "the bytes that a version keeps are damaged", "block", id.String())
+	return errs.E("", errs.Corrupt, errs.Block, id.String())
 }
 
 // seek moves to the entry that holds byte off and tells how far into it that is. At or behind the end, next has nothing.

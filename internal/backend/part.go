@@ -282,6 +282,9 @@ func (s *sharer) whole(ctx context.Context, ref block.Ref, kept []byte) error {
 	switch {
 	case ref.ID == block.Empty:
 	case kept != nil:
+		if block.Sum(kept) != ref.ID { // stored under that name, they would be served to all who have the block
+			return s.w.b.damagedKept(ctx, ref.ID)
+		}
 		if err := s.w.put(ctx, ref.ID, kept); err != nil {
 			return err
 		}

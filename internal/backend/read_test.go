@@ -12,6 +12,7 @@ import (
 	"pithos/internal/errs"
 	"pithos/internal/object"
 	"pithos/internal/store/blob"
+	"pithos/internal/store/meta"
 )
 
 // damagedBlobs is a blobstore in which one block is damaged or missing.
@@ -29,6 +30,42 @@ func (d damagedBlobs) Read(ctx context.Context, id block.ID, off int64, dst []by
 		return 0, errs.E("damaged", d.kind, errs.Block, id.String())
 	}
 	return d.Store.Read(ctx, id, off, dst)
+}
+
+// TestDamagedKeptBytesAreNeverServed, nor stored as a block, which others would be served.
+func TestDamagedKeptBytesAreNeverServed(t *testing.T) {
+	w := newWorld(t, func(_ *backend.Stores, o *backend.Options) { o.KeepMax = 1000 })
+	data := random(1, 500)
+	v := w.put("x", data)
+	spoiled := bytes.Clone(data)
+	spoiled[100] ^= 1
+	// A row that is damaged: the same version with other bytes.
+	again := *v
+	again.Content.Map.Kept = spoiled
+	change := meta.Change{Container: w.bucket.ID, Account: w.bucket.Account, Name: "x", Now: w.clock.Now(), Version: &again}
+	if _, err := w.stores.Meta.Commit(t.Context(), change); err != nil {
+		t.Fatal(err)
+	}
+	corrupt := func(what string, err error) {
+		t.Helper()
+		if !errs.IsThing(err, errs.Corrupt, errs.Block) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, r := range [][2]int64{{0, 500}, {0, 1}, {400, 100}} {
+		var out written
+		corrupt("reading", w.open(target("x")).CopyTo(t.Context(), &out, r[0], r[1]))
+		if out.Len() > 0 {
+			t.Errorf("%d bytes were written", out.Len())
+		}
+	}
+	_, err := w.Compose(t.Context(), w.alice, backend.ComposeRequest{
+		Container: ref("photos"), Name: "y", Pieces: []backend.Piece{{Object: w.open(target("x")), Length: 500}, {Data: []byte("more")}}, ETag: "e",
+	})
+	corrupt("composing", err)
+	if err := w.stores.Blobs.Stat(t.Context(), []block.ID{block.Sum(data)}, func(block.ID, int64) { t.Error("a block was stored") }); err != nil {
+		t.Error(err)
+	}
 }
 
 // written counts what reaches a client.

@@ -63,10 +63,10 @@ type engine interface {
 	Blobs() blob.Store
 }
 
-// newEngine makes the memory engine, or the embedded one for what TestOnTheEmbeddedEngine runs.
+// newEngine makes the memory engine, or the embedded one for what TestOnTheEmbeddedEngine and TestWithSmallBodiesKept/embedded run.
 func newEngine(t *testing.T, c clock.Clock) engine {
 	t.Helper()
-	if !strings.HasPrefix(t.Name(), "TestOnTheEmbeddedEngine/") {
+	if !strings.HasPrefix(t.Name(), "TestOnTheEmbeddedEngine/") && !strings.HasPrefix(t.Name(), "TestWithSmallBodiesKept/embedded/") {
 		return memory.New(c)
 	}
 	e, err := embedded.Open(t.TempDir(), embedded.Options{Clock: c})
@@ -81,9 +81,9 @@ func newEngine(t *testing.T, c clock.Clock) engine {
 	return e
 }
 
-// TestWithSmallBodiesKept runs what reads, shares and replaces the bytes of objects where those of small ones lie in the records of their versions.
+// TestWithSmallBodiesKept runs what reads, shares and replaces the bytes of objects where those of small ones are kept with their versions.
 func TestWithSmallBodiesKept(t *testing.T) {
-	for name, test := range map[string]func(*testing.T){
+	tests := map[string]func(*testing.T){
 		"put":         TestWhatIsPutIsRead,
 		"zeros":       TestZerosAreNotStored,
 		"cut":         TestACutBodyLeavesTheOldObject,
@@ -103,8 +103,21 @@ func TestWithSmallBodiesKept(t *testing.T) {
 		"folders":     TestATreeIsCopiedMovedAndDeleted,
 		"purge":       TestHistoryIsPurgedByTime,
 		"sealed":      TestWhatIsEncryptedIsRead,
-	} {
-		t.Run(name, test)
+		"delete":      TestWithoutVersioningADeleteIsForGood,
+		"locks":       TestDeletesObeyConditionsAndLocks,
+		"suspended":   TestWithSuspendedVersioningANullMarkerReplacesTheNullVersion,
+		"sharing":     TestTheNearestListsDecideAlone,
+		"range":       TestAnEncryptedRangeReadsWhatItNeeds,
+		"key":         TestTheRightKeyIsNeeded,
+		"seal copies": TestCopiesBetweenAllModes,
+		"damaged":     TestDamagedKeptBytesAreNeverServed,
+	}
+	for _, engine := range []string{"memory", "embedded"} {
+		t.Run(engine, func(t *testing.T) {
+			for name, test := range tests {
+				t.Run(name, test)
+			}
+		})
 	}
 }
 
@@ -129,7 +142,6 @@ func TestOnTheEmbeddedEngine(t *testing.T) {
 		"locks":       TestDeletesObeyConditionsAndLocks,
 		"past":        TestTimeTravel,
 		"copy":        TestACopySharesItsSourcesBlocks,
-		"replaced":    TestACopyOfAReplacedSourceTakesTheNewOne,
 		"containers":  TestOnlyAnEmptyContainerIsDeleted,
 		"removal":     TestRacingRemovalsAndPuts,
 		"conditional": TestOneOfManyConditionalWritersWins,

@@ -116,6 +116,11 @@ type Content struct {
 	Document block.Map // a text beside the bytes, held by the same holder: the list of segments of a static manifest
 }
 
+// Keeps tells that the bytes are kept with the version, also where they are to be looked for elsewhere than in the record (block.Map.Kept).
+func (c *Content) Keeps() bool {
+	return c.Holder.IsZero() && c.Map.Depth == 0 && len(c.Map.Refs) == 1 && c.Map.Refs[0].ID != block.Empty
+}
+
 // Headers are the content headers that are kept and given back as they came.
 type Headers struct {
 	ContentEncoding    string

@@ -90,6 +90,9 @@ func AppendVersion(dst []byte, v *Version) []byte {
 	return appendDetail(dst, v)
 }
 
+// AppendRest appends what AppendVersion has behind the record of the summary.
+func AppendRest(dst []byte, v *Version) []byte { return appendDetail(dst, v) }
+
 // AppendDetail appends a record with everything of v that is not in its summary.
 func AppendDetail(dst []byte, v *Version) []byte {
 	return appendDetail(append(dst, recordFormat), v)

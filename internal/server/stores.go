@@ -12,6 +12,7 @@ import (
 	"pithos/internal/config"
 	"pithos/internal/door/admin"
 	"pithos/internal/engine/cassandra"
+	"pithos/internal/engine/embedded"
 	"pithos/internal/engine/filekeys"
 	"pithos/internal/seal"
 	"pithos/internal/store/blob"
@@ -120,7 +121,7 @@ func (s *stores) answer(ctx context.Context) error {
 // newBackend puts the backend on the stores with the configuration's limits.
 func (s *stores) newBackend(cfg *config.Config, log *slog.Logger, c clock.Clock, keeper *seal.Keeper) *backend.Backend {
 	l := cfg.Limits
-	keep := 0
+	keep := embedded.KeepMax
 	if cfg.Meta.Kind == config.Cassandra {
 		keep = cassandra.KeepMax
 	}

@@ -43,7 +43,7 @@ func newTasks(st *stores, b *backend.Backend, o Options) *tasks {
 		collector: worker.NewCollector(worker.Collection{
 			Holders: m, Blobs: blobs, Unread: b.Unread, Clock: o.Clock, Grace: cfg.GC.Grace, Interval: cfg.GC.Interval, OrphansEvery: orphansEvery,
 		}),
-		scrubber: worker.NewScrubber(worker.Scrubbing{Blobs: blobs, Clock: o.Clock, Log: o.Log, Rate: cfg.Scrub.Rate, Interval: cfg.Scrub.Interval}),
+		scrubber: worker.NewScrubber(worker.Scrubbing{Blobs: blobs, Meta: m, Clock: o.Clock, Log: o.Log, Rate: cfg.Scrub.Rate, Interval: cfg.Scrub.Interval}),
 		expirer:  worker.NewExpirer(worker.Expiring{Meta: m, Clock: o.Clock, Log: o.Log, Interval: expireEvery, Delay: cfg.OpenStack.ReapDelay}),
 		lifecycle: worker.NewLifecycle(worker.Lifecycling{
 			Backend: b, Keys: st.keys, Buckets: st.engine.Buckets(), Meta: m, Clock: o.Clock, Log: o.Log,

@@ -11,11 +11,13 @@ import (
 	"pithos/internal/clock"
 	"pithos/internal/errs"
 	"pithos/internal/store/blob"
+	"pithos/internal/store/meta"
 )
 
 // Scrubbing is what a scrubber works on.
 type Scrubbing struct {
 	Blobs blob.Store
+	Meta  meta.Store // whose versions may keep bytes that no blobstore has; nil: none does
 	Clock clock.Clock
 	Log   *slog.Logger
 	// Rate is how many bytes a second the background reads at most; 0: 8 MiB.
@@ -36,12 +38,22 @@ const (
 // Scrubber reads every stored block, hashes it, and sets aside those that are not what their name says, so that the next writer of
 // the same bytes heals them. A block that was set aside is not read again, so a second round reports it as quarantined and as
 // nothing else: the two counts of one damage can be compared.
+//
+// Then it reads the bytes that are kept with versions and have no block. What is damaged of these cannot be set aside, nor need it: each reading compares them with their
+// hash and fails. So a second round finds the same again.
 type Scrubber struct {
 	Scrubbing
 
 	mu    sync.Mutex
-	after *block.ID
+	at    scrubPlace
 	total ScrubReport
+}
+
+// scrubPlace is how far a round has come.
+type scrubPlace struct {
+	after  *block.ID
+	bodies bool   // the blocks are done
+	from   string // of meta.Auditor
 }
 
 // ScrubReport counts what a scrubber found.
@@ -53,6 +65,16 @@ type ScrubReport struct {
 	Quarantined int64    `json:"quarantined"` // blocks that are set aside altogether
 	Copies      int64    `json:"copies"`      // read, where a store keeps several of each block
 	Healed      []string `json:"healed"`      // ids of blocks of which a copy was damaged or missing, and made anew from a good one
+
+	Bodies           int64    `json:"bodies"`            // of versions that keep their bytes: read and hashed; their bytes and copies count above
+	DamagedBodies    []string `json:"damaged_bodies"`    // versions (container/name@id) whose kept bytes are damaged in every copy
+	UnreadableBodies []string `json:"unreadable_bodies"` // versions whose kept bytes could not be read for another reason
+	HealedBodies     []string `json:"healed_bodies"`     // versions of whose kept bytes a copy was damaged or missing, and made anew from a good one
+}
+
+// Damage tells whether anything is damaged or cannot be read.
+func (r *ScrubReport) Damage() bool {
+	return len(r.Damaged)+len(r.Unreadable)+len(r.DamagedBodies)+len(r.UnreadableBodies) > 0 || r.Quarantined > 0
 }
 
 // NewScrubber makes a scrubber.
@@ -73,24 +95,26 @@ func (*Scrubber) Name() string { return "scrub" }
 func (s *Scrubber) Step(ctx context.Context) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := s.total.Bytes
-	done, err := s.page(ctx, &s.after, scrubStep, &s.total)
+	read, done, err := s.page(ctx, &s.at, scrubStep, &s.total)
 	switch {
 	case err != nil:
 		return 0, failed("worker.Scrubber.Step", err)
 	case done:
-		s.after = nil
+		s.at = scrubPlace{}
 		return s.Interval, nil
 	}
-	return max(time.Duration(float64(s.total.Bytes-before)/float64(s.Rate)*float64(time.Second)), time.Millisecond), nil
+	return max(time.Duration(float64(read)/float64(s.Rate)*float64(time.Second)), time.Millisecond), nil
 }
 
-// Round reads all blocks at once. progress, unless nil, is told now and then what has been done so far.
+// Round reads everything at once. progress, unless nil, is told now and then what has been done so far.
 func (s *Scrubber) Round(ctx context.Context, progress func(so ScrubReport)) (ScrubReport, error) {
-	r := ScrubReport{Damaged: []string{}, Unreadable: []string{}, Healed: []string{}}
-	var after *block.ID
+	r := ScrubReport{
+		Damaged: []string{}, Unreadable: []string{}, Healed: []string{},
+		DamagedBodies: []string{}, UnreadableBodies: []string{}, HealedBodies: []string{},
+	}
+	var at scrubPlace
 	for {
-		done, err := s.page(ctx, &after, 16*scrubStep, &r)
+		_, done, err := s.page(ctx, &at, 16*scrubStep, &r)
 		if err != nil {
 			return r, failed("worker.Scrubber.Round", err)
 		}
@@ -118,9 +142,49 @@ func (s *Scrubber) Total() ScrubReport {
 	return s.total
 }
 
-// page reads blocks after the cursor until limit bytes were read or the page is over. The list is made first, so that the walk
+// page goes on from a place until about limit bytes were read. read is how many, with what it takes to find them.
+func (s *Scrubber) page(ctx context.Context, at *scrubPlace, limit int64, r *ScrubReport) (read int64, done bool, err error) {
+	auditor, kept := s.Meta.(meta.Auditor)
+	if !at.bodies {
+		before := r.Bytes
+		done, err := s.blocks(ctx, &at.after, limit, r)
+		at.bodies = done
+		return r.Bytes - before, done && !kept, err
+	}
+	if !kept {
+		return 0, true, nil
+	}
+	at.from, read, err = auditor.AuditBodies(ctx, at.from, limit, func(b meta.BodyAudit) error { return s.body(ctx, b, r) })
+	return read, at.from == "" && err == nil, err
+}
+
+// body counts what was found of the bytes that are kept with a version.
+func (s *Scrubber) body(ctx context.Context, b meta.BodyAudit, r *ScrubReport) error {
+	if b.Err != nil {
+		if stops(ctx, b.Err) {
+			return b.Err
+		}
+		s.Log.ErrorContext(ctx, "kept bytes cannot be read", "version", b.String(), "error", b.Err)
+		r.UnreadableBodies = append(r.UnreadableBodies, b.String())
+		return nil
+	}
+	r.Bodies++
+	r.Bytes += b.Bytes
+	r.Copies += int64(b.Copies)
+	switch {
+	case b.Damaged:
+		s.Log.ErrorContext(ctx, "damaged kept bytes", "version", b.String(), "bad", b.Bad, "missing", b.Missing)
+		r.DamagedBodies = append(r.DamagedBodies, b.String())
+	case b.Healed:
+		s.Log.WarnContext(ctx, "kept bytes healed", "version", b.String(), "bad", b.Bad, "missing", b.Missing)
+		r.HealedBodies = append(r.HealedBodies, b.String())
+	}
+	return nil
+}
+
+// blocks reads blocks after the cursor until limit bytes were read or the page is over. The list is made first, so that the walk
 // of the store is not held open while blocks are read.
-func (s *Scrubber) page(ctx context.Context, after **block.ID, limit int64, r *ScrubReport) (done bool, err error) {
+func (s *Scrubber) blocks(ctx context.Context, after **block.ID, limit int64, r *ScrubReport) (done bool, err error) {
 	var page []blob.Info
 	err = s.Blobs.Walk(ctx, *after, func(i blob.Info) bool {
 		page = append(page, i)
@@ -172,9 +236,14 @@ func (s *Scrubber) audit(ctx context.Context, a blob.Auditor, i blob.Info, r *Sc
 	return nil
 }
 
+// stops tells whether an error ends a round: what comes next would fail as well, or may go better another time.
+func stops(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errs.Is(err, errs.Closed) || errs.Is(err, errs.Busy) || errs.Is(err, errs.Canceled)
+}
+
 // unread tells of a block that cannot be read, or why the round cannot go on.
 func (s *Scrubber) unread(ctx context.Context, id block.ID, err error, r *ScrubReport) error {
-	if ctx.Err() != nil || errs.Is(err, errs.Closed) || errs.Is(err, errs.Busy) || errs.Is(err, errs.Canceled) {
+	if stops(ctx, err) {
 		return err
 	}
 	s.Log.ErrorContext(ctx, "block cannot be read", "block", id.String(), "error", err)

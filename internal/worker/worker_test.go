@@ -16,6 +16,7 @@ import (
 	"pithos/internal/block"
 	"pithos/internal/clock"
 	"pithos/internal/engine/memory"
+	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/blob"
@@ -35,12 +36,16 @@ type fixture struct {
 
 var operator = backend.Caller{Principal: access.Principal{Operator: true}}
 
-func newFixture(t *testing.T, c bucket.Config) *fixture {
+func newFixture(t *testing.T, c bucket.Config, change ...func(*backend.Options)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, clock: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
 	e := memory.New(f.clock)
 	f.stores = backend.Stores{Keys: e.Keys(), Buckets: e.Buckets(), Meta: e.Meta(), Blobs: e.Blobs()}
-	f.Backend = backend.New(f.stores, backend.Options{Clock: f.clock, BlockSize: 64 << 10})
+	o := backend.Options{Clock: f.clock, BlockSize: 64 << 10}
+	for _, f := range change {
+		f(&o)
+	}
+	f.Backend = backend.New(f.stores, o)
 	var err error
 	if f.bucket, _, err = f.CreateContainer(t.Context(), operator, backend.NewContainer{Account: "a", Name: "box", Bucket: "box", Config: c}); err != nil {
 		t.Fatal(err)
@@ -243,13 +248,77 @@ func TestTheScrubberListsExactlyWhatIsDamaged(t *testing.T) {
 		}
 	}
 	second, err := s.Round(t.Context(), nil)
-	want := worker.ScrubReport{Blocks: 597, Damaged: []string{}, Unreadable: []string{}, Healed: []string{}, Quarantined: 3}
+	none := []string{}
+	want := worker.ScrubReport{
+		Blocks: 597, Damaged: none, Unreadable: none, Healed: none, Quarantined: 3, DamagedBodies: none, UnreadableBodies: none, HealedBodies: none,
+	}
 	second.Bytes = 0
 	if d := cmp.Diff(want, second); err != nil || d != "" {
 		t.Errorf("the second round: %v %s", err, d)
 	}
 	if wait := steps(t, s); wait != time.Hour || s.Total().Blocks != 597 {
 		t.Errorf("in steps: %+v, then waits %v", s.Total(), wait)
+	}
+}
+
+// playing is a metastore whose audits of the versions called "n" find what a test wants.
+type playing struct {
+	meta.Store
+	n map[naming.ObjectName]meta.BodyAudit
+}
+
+func (p playing) AuditBodies(ctx context.Context, from string, limit int64, found func(meta.BodyAudit) error) (string, int64, error) {
+	return p.Store.(meta.Auditor).AuditBodies(ctx, from, min(limit, 100), func(a meta.BodyAudit) error {
+		b, ok := p.n[a.Name]
+		if !ok {
+			return found(a)
+		}
+		b.Container, b.Name, b.ID = a.Container, a.Name, a.ID
+		return found(b)
+	})
+}
+
+// TestTheScrubberReadsKeptBodies: what is damaged of them is found again and again, what is healed once.
+func TestTheScrubberReadsKeptBodies(t *testing.T) {
+	f := newFixture(t, bucket.Config{}, func(o *backend.Options) { o.KeepMax = 100 })
+	where := func(name string) string {
+		v, err := f.stores.Meta.Get(t.Context(), f.bucket.ID, naming.ObjectName(name), meta.Which{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return meta.VersionName(f.bucket.ID, v.Name, v.ID)
+	}
+	for _, name := range []string{"damaged", "fine", "healed", "unread"} {
+		f.put(name, []byte("bytes of "+name))
+	}
+	f.put("block", bytes.Repeat([]byte{1}, 200))
+	m := playing{f.stores.Meta, map[naming.ObjectName]meta.BodyAudit{
+		"damaged": {Copies: 3, Bad: 2, Missing: 1, Bytes: 20, Damaged: true},
+		"healed":  {Copies: 3, Missing: 1, Bytes: 20, Healed: true},
+		"unread":  {Err: errs.E("", errs.Internal, errs.Store, "")},
+	}}
+	s := worker.NewScrubber(worker.Scrubbing{Blobs: f.stores.Blobs, Meta: m, Clock: f.clock, Interval: time.Hour})
+	none := []string{}
+	want := worker.ScrubReport{
+		Blocks: 1, Bytes: 200 + 13 + 40, Damaged: none, Unreadable: none, Healed: none, Copies: 6, Bodies: 3,
+		DamagedBodies: []string{where("damaged")}, UnreadableBodies: []string{where("unread")}, HealedBodies: []string{where("healed")},
+	}
+	first, err := s.Round(t.Context(), nil)
+	if d := cmp.Diff(want, first); err != nil || d != "" || !first.Damage() {
+		t.Errorf("%v %s", err, d)
+	}
+	m.n["healed"], m.n["unread"] = meta.BodyAudit{Copies: 3, Bytes: 30}, meta.BodyAudit{Copies: 3, Bytes: 30}
+	want.Bytes, want.Copies, want.Bodies, want.HealedBodies, want.UnreadableBodies = 200+13+80, 9, 4, none, none
+	second, err := s.Round(t.Context(), nil)
+	if d := cmp.Diff(want, second); err != nil || d != "" {
+		t.Errorf("%v %s", err, d)
+	}
+	if wait := steps(t, s); wait != time.Hour || s.Total().Bodies != 4 || len(s.Total().DamagedBodies) != 1 {
+		t.Errorf("in steps: %+v, then waits %v", s.Total(), wait)
+	}
+	m.n["unread"] = meta.BodyAudit{Err: errs.E("", errs.Busy, errs.Store, "")}
+	if _, err := s.Round(t.Context(), nil); !errs.Is(err, errs.Busy) {
+		t.Errorf("a store that is busy: %v", err)
 	}
 }
 

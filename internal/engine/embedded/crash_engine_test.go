@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func (h *history) run(t *testing.T) {
 func (h *history) change(ctx context.Context, e *embedded.Engine, rng *rand.Rand, worker uint64) error {
 	name := func() naming.ObjectName { return naming.ObjectName(fmt.Sprintf("%d/%d", worker, rng.IntN(5))) }
 	target := name()
-	switch rng.IntN(4) {
+	switch rng.IntN(5) {
 	case 0:
 		return h.answer(target, nil, func() error {
 			_, err := e.Meta().Commit(ctx, h.commit(target, meta.Remove))
@@ -126,16 +127,28 @@ func (h *history) change(ctx context.Context, e *embedded.Engine, rng *rand.Rand
 		})
 	case 1:
 		source, err := e.Meta().Get(ctx, h.container, name(), meta.Which{})
-		if errs.Is(err, errs.NotFound) || err == nil && source.Content.Holder.IsZero() {
+		if errs.Is(err, errs.NotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 		c := h.commit(target, meta.Put)
-		c.Source = &meta.Source{Container: h.container, Name: source.Name, ID: source.ID}
+		if !source.Content.Holder.IsZero() {
+			c.Source = &meta.Source{Container: h.container, Name: source.Name, ID: source.ID}
+		}
 		c.Version = version(source.Content.Holder, source.Content.Map.Refs)
+		c.Version.Content.Map.Kept = source.Content.Map.Kept
 		return h.answer(target, source.Content.Map.Refs, func() error {
+			_, err := e.Meta().Commit(ctx, c)
+			return err
+		})
+	case 2: // its bytes are kept with it
+		id := h.ids[rng.IntN(len(h.ids))]
+		c := h.commit(target, meta.Put)
+		c.Version = version(block.Holder{}, []block.Ref{{ID: id, Len: int64(len(h.data[id]))}})
+		c.Version.Content.Map.Kept = h.data[id]
+		return h.answer(target, c.Version.Content.Map.Refs, func() error {
 			_, err := e.Meta().Commit(ctx, c)
 			return err
 		})
@@ -257,13 +270,20 @@ func (h *history) verify(ctx context.Context, c crashed[states]) error {
 	for name, may := range c.promised {
 		v, err := e.Meta().Get(ctx, h.container, name, meta.Which{})
 		var refs []block.Ref
+		var kept []byte
 		if err == nil {
-			refs, present = v.Content.Map.Refs, append(present, name)
+			refs, kept, present = v.Content.Map.Refs, v.Content.Map.Kept, append(present, name)
 		} else if !errs.Is(err, errs.NotFound) {
 			return err
 		}
 		if !slices.Equal(refs, may[0]) && !slices.Equal(refs, may[1]) {
 			return fmt.Errorf("object %s is neither what was answered nor what was under way", name)
+		}
+		if kept != nil {
+			if len(refs) != 1 || !bytes.Equal(kept, h.data[refs[0].ID]) {
+				return fmt.Errorf("object %s keeps other bytes", name)
+			}
+			continue
 		}
 		for _, r := range refs {
 			if err := wantBlock(ctx, e.Blobs(), r.ID, h.data[r.ID]); err != nil {

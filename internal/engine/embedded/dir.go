@@ -15,8 +15,9 @@ import (
 	"pithos/internal/errs"
 )
 
-// FormatVersion is the format of data directories that this program writes.
-const FormatVersion = 1
+// FormatVersion is the format of data directories that this program writes. Format 2 has bytes that are kept with their versions, in rows that programs of
+// before do not know; what format 1 has is read as it is.
+const FormatVersion = 2
 
 const (
 	formatPrefix = "pithos data directory, format "
@@ -74,7 +75,8 @@ func readPid(fsys vfs.FS, dir string) (int, bool) {
 	return pid, err == nil
 }
 
-// checkFormat reads the format version of a directory, or writes it if the directory has no data yet and create is set.
+// checkFormat reads the format version of a directory. If create is set it writes it where the directory has no data yet, and raises an older one, before
+// anything that the older format does not have can be written.
 // Unsupported: the data was written by a newer program. Corrupt: the version cannot be read.
 func checkFormat(fsys vfs.FS, dir string, create bool) error {
 	const op = "embedded.Open"
@@ -100,6 +102,8 @@ func checkFormat(fsys vfs.FS, dir string, create bool) error {
 	case version > FormatVersion:
 		return errs.E(op, errs.Unsupported, errs.Store, dir).Because("", fmt.Sprintf(
 			"the data directory has format %d, and this program knows formats up to %d: use a newer program", version, FormatVersion))
+	case version < FormatVersion && create:
+		return writeFormat(fsys, dir, path)
 	}
 	return nil
 }

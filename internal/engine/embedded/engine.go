@@ -21,6 +21,10 @@ import (
 	"pithos/internal/store/meta"
 )
 
+// KeepMax is up to how many bytes the body of an object is best kept with its version here (see block.Map.Kept): it then costs one row more in the batch of
+// its version, where a block takes a row of its own, two of references, and the intent and the state of a holder.
+const KeepMax = 8 << 10
+
 // Options tune an Engine. Zero fields take the defaults.
 type Options struct {
 	FS    vfs.FS       // default: the operating system's

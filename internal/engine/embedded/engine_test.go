@@ -3,14 +3,20 @@ package embedded_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"pithos/internal/block"
 	"pithos/internal/engine/embedded"
 	"pithos/internal/engine/embedded/fsck"
 	"pithos/internal/errs"
+	"pithos/internal/naming"
+	"pithos/internal/store/meta"
+	"pithos/internal/worker"
 )
 
 func TestOneProcess(t *testing.T) {
@@ -41,7 +47,7 @@ func TestFormat(t *testing.T) {
 		want   errs.Kind
 		says   string
 	}{
-		"newer":   {"pithos data directory, format 2\n", errs.Unsupported, "format 2"},
+		"newer":   {"pithos data directory, format 3\n", errs.Unsupported, "format 3"},
 		"garbled": {"pithos data", errs.Corrupt, "cannot be understood"},
 		"zero":    {"pithos data directory, format 0\n", errs.Corrupt, "cannot be understood"},
 		"missing": {"", errs.Corrupt, "FORMAT is missing"},
@@ -73,6 +79,58 @@ func TestFormat(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDamagedKeptBytesAreFound by the scrubber, again and again, and by the check: some that are not those of their hash, and some that are gone.
+func TestDamagedKeptBytesAreFound(t *testing.T) {
+	mem := vfs.NewMem()
+	e := open(t, "data", embedded.Options{FS: mem})
+	box := naming.NewContainerID()
+	put := func(name, body, hashOf string) {
+		v := version(block.Holder{}, []block.Ref{{ID: block.Sum([]byte(hashOf)), Len: int64(len(body))}})
+		v.Content.Map.Kept = []byte(body)
+		_, err := e.Meta().Commit(t.Context(), meta.Change{Container: box, Account: crashAccount, Name: naming.ObjectName(name), Now: time.Unix(1e9, 0), Version: v})
+		ok(t, err)
+	}
+	put("fine", "bytes", "bytes")
+	put("flipped", "bytez", "bytes")
+	put("gone", "", "bytes")
+	s := worker.NewScrubber(worker.Scrubbing{Blobs: e.Blobs(), Meta: e.Meta()})
+	for range 2 {
+		r, err := s.Round(t.Context(), nil)
+		if err != nil || r.Bodies != 3 || r.Bytes != 10 || len(r.DamagedBodies) != 2 || len(r.UnreadableBodies)+len(r.HealedBodies) != 0 ||
+			!strings.Contains(r.DamagedBodies[0], "/flipped@") || !strings.Contains(r.DamagedBodies[1], "/gone@") {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+	ok(t, e.Close())
+	var found []string
+	ok(t, embedded.Check(t.Context(), "data", mem, func(f fsck.Finding) {
+		if f.Severity == fsck.Damage && !slices.Contains(found, f.Name) {
+			found = append(found, f.Name)
+		}
+	}))
+	if len(found) != 2 || !strings.Contains(found[0]+found[1], "/flipped@") || !strings.Contains(found[0]+found[1], "/gone@") {
+		t.Errorf("the check found %q", found)
+	}
+}
+
+// TestAnOlderFormatIsRaised when the directory is opened for writing, and read as it is by the check.
+func TestAnOlderFormatIsRaised(t *testing.T) {
+	dir := t.TempDir()
+	ok(t, open(t, dir, embedded.Options{}).Close())
+	path := filepath.Join(dir, "FORMAT")
+	ok(t, os.WriteFile(path, []byte("pithos data directory, format 1\n"), 0o600))
+	want := func(text string) {
+		t.Helper()
+		if got, err := os.ReadFile(path); err != nil || string(got) != "pithos data directory, format "+text+"\n" {
+			t.Errorf("FORMAT has %q, %v", got, err)
+		}
+	}
+	ok(t, embedded.Check(t.Context(), dir, nil, nil))
+	want("1")
+	ok(t, open(t, dir, embedded.Options{}).Close())
+	want("2")
 }
 
 func TestCheckWithoutDirectory(t *testing.T) {

@@ -29,7 +29,7 @@ func Check(ctx context.Context, db pebble.Reader, report fsck.Report) error {
 		containers: make(map[naming.ContainerID]meta.Usage), owners: make(map[naming.ContainerID]naming.AccountID),
 	}
 	for _, pass := range []func() error{
-		c.checkOwners, c.checkHeads, c.checkHistory, c.checkDetails, c.checkJournal, c.checkExpiry,
+		c.checkOwners, c.checkHeads, c.checkHistory, c.checkDetails, c.checkBodies, c.checkJournal, c.checkExpiry,
 		c.checkUploads, c.checkParts, c.checkCompletions, c.checkHolders, c.checkDead, c.checkIntents, c.checkCounters,
 	} {
 		if err := pass(); err != nil {
@@ -101,7 +101,7 @@ func (c *checker) has(key []byte) (bool, error) {
 }
 
 func versionName(c naming.ContainerID, name naming.ObjectName, id object.VersionID) string {
-	return fmt.Sprintf("%v/%s@%d", c, name, id)
+	return meta.VersionName(c, name, id)
 }
 
 func (c *checker) checkOwners() error {
@@ -171,6 +171,13 @@ func (c *checker) version(raw []byte, id naming.ContainerID, name naming.ObjectN
 			return r, nil, err
 		} else if !ok {
 			c.damage(errs.Version, versionName(id, name, v.ID), "it is missing in the expiry index")
+		}
+	}
+	if r.kept {
+		if ok, err := c.has(bodyKey(nil, id, v.ID, name)); err != nil {
+			return r, nil, err
+		} else if !ok {
+			c.damage(errs.Version, versionName(id, name, v.ID), "the bytes that are kept with it are missing")
 		}
 	}
 	return r, v, c.holds(v.Content.Holder, versionName(id, name, v.ID))
@@ -303,9 +310,25 @@ func (c *checker) checkDetails() error {
 	})
 }
 
+// checkBodies finds kept bytes that no version has. That they are those of their hash is tested with the blocks.
+func (c *checker) checkBodies() error {
+	return c.each(spaceBody, func(key, _ []byte) error {
+		id, v, name, ok := cutOrderedKey(key)
+		if !ok {
+			c.damage(errs.Version, fmt.Sprintf("%x", key), "the key of kept bytes cannot be read")
+			return nil
+		}
+		r, found, err := c.find(id, name, v)
+		if err == nil && (found == nil || !r.kept) {
+			c.leak(errs.Version, versionName(id, name, v), "kept bytes belong to no version")
+		}
+		return err
+	})
+}
+
 func (c *checker) checkJournal() error {
 	return c.each(spaceJournal, func(key, value []byte) error {
-		id, v, name, ok := cutJournalKey(key)
+		id, v, name, ok := cutOrderedKey(key)
 		if !ok || len(value) > 1 {
 			c.damage(errs.Version, fmt.Sprintf("%x", key), "the row of the journal cannot be read")
 			return nil

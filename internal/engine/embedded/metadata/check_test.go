@@ -41,11 +41,21 @@ func furnished(t *testing.T) *bench {
 		b.ok(b.Begin(ctx, meta.Upload{UploadKey: k, Account: account}))
 		b.ok(b.PutPart(ctx, k, meta.Part{Part: object.Part{Number: 1, Size: 9}, Content: object.Content{Holder: b.intend()}}, meta.Limits{}))
 	}
+	for i := int64(1); i <= 2; i++ {
+		c := b.put("kept", 70+i, 5)
+		c.Version.Content = keeping([]byte("bytes"))
+		b.commit(c)
+	}
 	done := b.put("u", 80, 9)
 	done.Upload = "u1"
 	b.commit(done)
 	b.ok(b.Intend(ctx, block.NewHolder(), meta.Intent{Account: account, Expires: at(99), Lease: true}))
 	return b
+}
+
+// keeping is a content whose bytes are kept with it.
+func keeping(body []byte) object.Content {
+	return object.Content{Map: block.Map{Refs: []block.Ref{{ID: block.Sum(body), Len: int64(len(body))}}, Kept: body}}
 }
 
 // findings runs a check and returns what it found.
@@ -81,7 +91,7 @@ func TestCheckSeesEveryLostRow(t *testing.T) {
 	})
 	b.ok(err)
 	for _, space := range []byte{
-		spaceLive, spaceMarker, spaceHistory, spaceDetail, spaceJournal, spaceExpiry, spaceIntent, spaceLease, spaceHolder, spaceDead,
+		spaceLive, spaceMarker, spaceHistory, spaceDetail, spaceJournal, spaceExpiry, spaceBody, spaceIntent, spaceLease, spaceHolder, spaceDead,
 		spaceAccount, spaceContainer, spaceOwner, spaceUpload, spacePart, spaceCompletion, spaceCompleted,
 	} {
 		if spaces[space] == 0 {

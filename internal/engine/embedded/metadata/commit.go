@@ -20,7 +20,7 @@ func (s *Store) Commit(ctx context.Context, c meta.Change) (meta.Outcome, error)
 	}
 	defer s.gate.Leave()
 	if c.Op == meta.Put && c.Version.Visible() {
-		if err := s.opts.Admit(0); err != nil {
+		if err := s.opts.Admit(int64(len(c.Version.Content.Map.Kept))); err != nil {
 			return meta.Outcome{}, errs.Wrap(op, errs.Internal, err)
 		}
 	}
@@ -190,6 +190,11 @@ func (t *tx) read() (state meta.State, err error) {
 		return state, nil
 	}
 	state.Target = found
+	if c.Op == meta.Amend && found != nil { // it is the outcome
+		if err := withBody(db, c.Container, r, found); err != nil {
+			return state, err
+		}
+	}
 	if c.Op == meta.Remove && found == state.Newest && t.head.older > 0 {
 		state.Second, t.second, err = firstOlder(db, c.Container, c.Name, state.Newest.ID)
 	}
@@ -278,14 +283,14 @@ func (t *tx) add(steps meta.Steps) {
 		next.null = v.ID
 	}
 	t.record(v)
-	t.putHead(v, next, t.writeRecord(v, false))
+	t.putHead(v, next, t.writeRecord(v, t.putBody(v)))
 }
 
 // remove forgets one version; the next takes over if it was the newest.
 func (t *tx) remove(steps meta.Steps) {
 	gone := steps.Drop[0]
 	t.forget(gone)
-	next := row{older: t.head.older, null: t.head.null, split: t.head.split, record: t.head.record}
+	next := t.head.row
 	if next.null == gone.ID {
 		next.null = 0
 	}
@@ -297,39 +302,56 @@ func (t *tx) remove(steps meta.Steps) {
 		t.deleteOlder(gone.ID)
 	default: // the newest goes
 		t.deleteOlder(steps.Newest.ID)
-		next.split, next.record = t.second.split, t.second.record
+		next.split, next.kept, next.record = t.second.split, t.second.kept, t.second.record
 		if steps.Replace != nil {
-			amended := t.writeRecord(steps.Replace, t.second.split)
+			amended := t.writeRecord(steps.Replace, t.second)
 			next.split, next.record = amended.split, amended.record
 		}
 	}
 	next.older--
-	t.putHead(steps.Newest, next, row{split: next.split, record: next.record})
+	t.putHead(steps.Newest, next, next)
 }
 
 // replace writes an amended version over itself.
 func (t *tx) replace(v *object.Version) {
 	if v.ID == t.head.version.ID {
-		t.putHead(v, t.head.row, t.writeRecord(v, t.head.split))
+		t.putHead(v, t.head.row, t.writeRecord(v, t.head.row))
 		return
 	}
-	t.putOlder(v.ID, t.writeRecord(v, t.target.split))
+	t.putOlder(v.ID, t.writeRecord(v, t.target))
 }
 
-// writeRecord makes the record of a version for its row; a long detail is written on its own. hadDetail says that there is one
-// from before.
-func (t *tx) writeRecord(v *object.Version, hadDetail bool) row {
+// putBody writes the bytes that are kept with a new version, and gives what its row says of that.
+func (t *tx) putBody(v *object.Version) row {
+	body := v.Content.Map.Kept
+	if len(body) == 0 {
+		return row{}
+	}
+	var key [keySize]byte
+	_ = t.batch.Set(bodyKey(key[:0], t.change.Container, v.ID, t.change.Name), body, nil)
+	return row{kept: true}
+}
+
+// writeRecord makes the record of a version for its row; a long detail is written on its own, and bytes that are kept with the version stand elsewhere. before
+// is the row that the version has now.
+func (t *tx) writeRecord(v *object.Version, before row) row {
 	c := &t.change
-	summary := object.AppendSummary(make([]byte, 0, 256), &v.Summary)
-	whole := object.AppendVersion(make([]byte, 0, 512), v)
-	if len(whole)-len(summary) <= detailMax {
-		if hadDetail {
+	if before.kept {
+		plain := *v
+		plain.Content.Map.Kept = nil
+		v = &plain
+	}
+	whole := object.AppendSummary(make([]byte, 0, 512), &v.Summary)
+	summary := len(whole)
+	whole = object.AppendRest(whole, v)
+	if len(whole)-summary <= detailMax {
+		if before.split {
 			_ = t.batch.Delete(versionKey(nil, spaceDetail, c.Container, c.Name, v.ID), nil)
 		}
-		return row{record: whole}
+		return row{kept: before.kept, record: whole}
 	}
 	_ = t.batch.Set(versionKey(nil, spaceDetail, c.Container, c.Name, v.ID), object.AppendDetail(nil, v), nil)
-	return row{split: true, record: summary}
+	return row{split: true, kept: before.kept, record: whole[:summary]}
 }
 
 func spaceOf(v *object.Version) byte {
@@ -346,7 +368,7 @@ func (t *tx) putHead(v *object.Version, about, record row) {
 	if t.head != nil && t.head.space != space {
 		t.deleteHead()
 	}
-	about.split, about.record = record.split, record.record
+	about.split, about.kept, about.record = record.split, record.kept, record.record
 	value := about.append(make([]byte, 0, len(record.record)+24), v.ID)
 	_ = t.batch.Set(headKey(key[:0], space, t.change.Container, t.change.Name), value, nil)
 }
@@ -358,7 +380,7 @@ func (t *tx) deleteHead() {
 
 func (t *tx) putOlder(id object.VersionID, r row) {
 	var key [keySize]byte
-	value := row{split: r.split, record: r.record}.append(make([]byte, 0, len(r.record)+1), id)
+	value := row{split: r.split, kept: r.kept, record: r.record}.append(make([]byte, 0, len(r.record)+1), id)
 	_ = t.batch.Set(versionKey(key[:0], spaceHistory, t.change.Container, t.change.Name, id), value, nil)
 }
 
@@ -390,16 +412,20 @@ func (t *tx) forget(v *object.Version) {
 	if !v.Expires.IsZero() {
 		_ = t.batch.Delete(expiryKey(key[:0], v.Expires, c.Container, v.ID, c.Name), nil)
 	}
-	if t.split(v) {
+	r := t.rowOf(v)
+	if r.split {
 		_ = t.batch.Delete(versionKey(key[:0], spaceDetail, c.Container, c.Name, v.ID), nil)
+	}
+	if r.kept {
+		_ = t.batch.Delete(bodyKey(key[:0], c.Container, v.ID, c.Name), nil)
 	}
 	t.namings.lose(v.Content.Holder, true)
 }
 
-// split tells whether a version that was read has a detail of its own.
-func (t *tx) split(v *object.Version) bool {
+// rowOf is the row of a version that was read and is to go.
+func (t *tx) rowOf(v *object.Version) row {
 	if v.ID == t.head.version.ID {
-		return t.head.split
+		return t.head.row
 	}
-	return t.target.split
+	return t.target
 }

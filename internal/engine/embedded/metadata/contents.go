@@ -19,7 +19,10 @@ import (
 func EachContent(ctx context.Context, db pebble.Reader, fn func(name string, content object.Content) error) error {
 	c := &checker{ctx: ctx, db: db, report: func(fsck.Finding) {}}
 	version := func(raw []byte, id naming.ContainerID, name naming.ObjectName) error {
-		_, v, err := parseVersionRow(db, append([]byte{}, raw...), id, name)
+		r, v, err := parseVersionRow(db, append([]byte{}, raw...), id, name)
+		if err == nil {
+			err = withBody(db, id, r, v)
+		}
 		if err != nil {
 			return unlessCorrupt(err)
 		}

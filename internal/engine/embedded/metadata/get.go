@@ -29,7 +29,8 @@ func (s *Store) Get(ctx context.Context, c naming.ContainerID, name naming.Objec
 	return v, err
 }
 
-// newest finds what one point read can find without a lock: a newest version that is alone in its row. nil: look with find.
+// newest finds what can be found without a lock: a newest version that is alone in its row, or beside bytes that are kept with it and do not change as
+// long as it stands. nil: look with find.
 func (s *Store) newest(c naming.ContainerID, name naming.ObjectName, w meta.Which) (*object.Version, error) {
 	if w.By != meta.Newest {
 		return nil, nil
@@ -52,6 +53,11 @@ func (s *Store) newest(c naming.ContainerID, name naming.ObjectName, w meta.Whic
 		return nil, err
 	}
 	v.Name, v.Latest = name, true
+	if r.kept {
+		if v.Content.Map.Kept, err = get(s.db, bodyKey(buf[:0], c, v.ID, name)); err != nil || v.Content.Map.Kept == nil {
+			return nil, err // the version may have gone in between
+		}
+	}
 	return v, nil
 }
 
@@ -66,12 +72,15 @@ func (s *Store) find(stripe int, c naming.ContainerID, name naming.ObjectName, w
 	if h == nil {
 		return nil, errs.E("metadata.Get", errs.NotFound, errs.Object, string(name))
 	}
-	v, _, err := s.which(s.db, c, h, w)
+	v, r, err := s.which(s.db, c, h, w)
 	if err != nil {
 		return nil, err
 	}
 	if v == nil {
 		return nil, errs.E("metadata.Get", errs.NotFound, errs.Version, string(name))
+	}
+	if err := withBody(s.db, c, r, v); err != nil {
+		return nil, err
 	}
 	v.Latest = v == h.version
 	return v, nil

@@ -17,7 +17,7 @@ import (
 func (s *Store) Changes(ctx context.Context, c naming.ContainerID, id object.VersionID, name naming.ObjectName, fn func(meta.Changed) bool) error {
 	from := append(journalKey(nil, c, id, name), 0)
 	return s.each(ctx, "metadata.Changes", from, rowkey.After(appendContainer(nil, spaceJournal, c)), func(key, value []byte) (bool, error) {
-		_, id, name, ok := cutJournalKey(key)
+		_, id, name, ok := cutOrderedKey(key)
 		if !ok || len(value) > 1 {
 			return false, errs.E("metadata.Changes", errs.Corrupt, errs.Version, "")
 		}

@@ -20,6 +20,7 @@ const (
 	spaceDetail  = 0x04 // container, name*, ^id: the detail of a version, when it is long
 	spaceJournal = 0x05 // container, id, name: every version
 	spaceExpiry  = 0x06 // time, container, id, name: every version that expires
+	spaceBody    = 0x07 // container, id, name: the bytes of a version that keeps them
 
 	spaceIntent = 0x10 // holder: an intent
 	spaceLease  = 0x11 // time, holder: an intent that outlives the process, by its end
@@ -76,11 +77,23 @@ func cutVersionKey(key []byte) (c naming.ContainerID, name naming.ObjectName, id
 }
 
 func journalKey(dst []byte, c naming.ContainerID, id object.VersionID, name naming.ObjectName) []byte {
-	dst = binary.BigEndian.AppendUint64(appendContainer(dst, spaceJournal, c), uint64(id))
+	return orderedKey(dst, spaceJournal, c, id, name)
+}
+
+// bodyKey is the key of the bytes that a version keeps. They stand in the order in which they were written, so that new ones do not lie among old ones, which
+// compactions would then write again and again.
+func bodyKey(dst []byte, c naming.ContainerID, id object.VersionID, name naming.ObjectName) []byte {
+	return orderedKey(dst, spaceBody, c, id, name)
+}
+
+// orderedKey is the key of a version among those of its container by their ids, in spaceJournal or spaceBody.
+func orderedKey(dst []byte, space byte, c naming.ContainerID, id object.VersionID, name naming.ObjectName) []byte {
+	dst = binary.BigEndian.AppendUint64(appendContainer(dst, space, c), uint64(id))
 	return append(dst, name...)
 }
 
-func cutJournalKey(key []byte) (c naming.ContainerID, id object.VersionID, name naming.ObjectName, ok bool) {
+// cutOrderedKey reads a key of orderedKey.
+func cutOrderedKey(key []byte) (c naming.ContainerID, id object.VersionID, name naming.ObjectName, ok bool) {
 	if len(key) < prefixLen+idLen {
 		return c, 0, "", false
 	}

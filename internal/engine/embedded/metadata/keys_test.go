@@ -43,7 +43,7 @@ func FuzzKeyOrder(f *testing.F) {
 		if got := bytes.Compare(j1, j2); got != want {
 			t.Fatalf("journal keys compare as %d, want %d", got, want)
 		}
-		if c2, v, n, ok := cutJournalKey(j1); !ok || c2 != c || n != n1 || v != v1 {
+		if c2, v, n, ok := cutOrderedKey(j1); !ok || c2 != c || n != n1 || v != v1 {
 			t.Fatalf("journal key came back as %v %q %d %v", c2, n, v, ok)
 		}
 
@@ -74,7 +74,7 @@ func FuzzCutKeys(f *testing.F) {
 			t.Errorf("part key %x is read as another", raw)
 		}
 		cutUploadKey(raw)
-		cutJournalKey(raw)
+		cutOrderedKey(raw)
 		cutExpiryKey(raw)
 		cutTimedHolderKey(raw)
 	})

@@ -21,6 +21,7 @@ const detailMax = 512
 // the detail is split off.
 type row struct {
 	split  bool             // the detail has a row of its own
+	kept   bool             // the version's bytes are kept with it, in a row of their own, which does not change while it stands
 	null   object.VersionID // heads: the null version of the name, 0 when it has none
 	older  uint64           // heads: how many versions stand in the history
 	record []byte           // of the version, or of its summary
@@ -32,6 +33,7 @@ const (
 	rowNullSelf              // the version is the null version
 	rowNullOlder             // the id of the null version, which stands in the history, follows (8 bytes)
 	rowOlder                 // the number of older versions follows (varint)
+	rowKept                  // the bytes of the version have a row of their own
 	rowKnown     = iota      // number of bits known
 )
 
@@ -40,6 +42,9 @@ func (r row) append(dst []byte, id object.VersionID) []byte {
 	dst = append(dst, 0)
 	if r.split {
 		dst[at] |= rowSplit
+	}
+	if r.kept {
+		dst[at] |= rowKept
 	}
 	switch {
 	case r.null == 0:
@@ -62,7 +67,7 @@ func parseRow(raw []byte) (r row, self bool, err error) {
 		return row{}, false, errRow
 	}
 	flags, raw := raw[0], raw[1:]
-	r.split = flags&rowSplit != 0
+	r.split, r.kept = flags&rowSplit != 0, flags&rowKept != 0
 	if flags&rowNullOlder != 0 {
 		if len(raw) < idLen {
 			return row{}, false, errRow
@@ -110,7 +115,8 @@ func readHead(db pebble.Reader, c naming.ContainerID, name naming.ObjectName) (*
 	return nil, nil
 }
 
-// parseVersionRow reads the version in a row, with its detail if that is split off. The row keeps raw.
+// parseVersionRow reads the version in a row, with its detail if that is split off, but without the bytes that are kept with it: see withBody. The row
+// keeps raw.
 func parseVersionRow(db pebble.Reader, raw []byte, c naming.ContainerID, name naming.ObjectName) (row, *object.Version, error) {
 	r, self, err := parseRow(raw)
 	if err != nil {
@@ -137,6 +143,20 @@ func parseVersionRow(db pebble.Reader, raw []byte, c naming.ContainerID, name na
 		r.null = v.ID
 	}
 	return r, v, nil
+}
+
+// withBody gives a version that was read from a row the bytes that are kept with it.
+func withBody(db pebble.Reader, c naming.ContainerID, r row, v *object.Version) error {
+	if !r.kept {
+		return nil
+	}
+	var buf [keySize]byte
+	body, err := get(db, bodyKey(buf[:0], c, v.ID, v.Name))
+	if err == nil && body == nil {
+		err = errs.E("metadata.withBody", errs.Corrupt, errs.Version, string(v.Name))
+	}
+	v.Content.Map.Kept = body
+	return err
 }
 
 // readOlder reads a version from the history; nil when it is not there.

@@ -46,7 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store, o Options) {
 		o.Names = 3000
 	}
 	t.Logf("seed %d", o.Seed)
-	groups := [][]sentence{getting, committing, conditions, locking, scanning, uploading, holding, limiting, sealing, indexing, racing}
+	groups := [][]sentence{getting, auditing, committing, conditions, locking, scanning, uploading, holding, limiting, sealing, indexing, racing}
 	if o.Reopen != nil {
 		groups = append(groups, lasting)
 	}
