@@ -39,6 +39,9 @@ type Meta struct {
 	mender  mender
 	// intended spares a reading of each holder.
 	intended intentCache
+	// Tests damage copies, and ask one host as if it were several.
+	faultyBody func(number int, c bodyCopy) bodyCopy
+	copies     func(hosts []*gocql.HostInfo) []*gocql.HostInfo
 }
 
 // KeepMax is up to how many bytes the body of an object is kept with its version here (see block.Map.Kept): one lightweight transaction then does

@@ -274,9 +274,18 @@ func (s *Session) rowsOn(ctx context.Context, host *gocql.HostInfo, st statement
 // replicas is the hosts that have a copy of a partition and are up, those of the own data centre as far as one is named. near tells how many
 // copies there should be.
 func (s *Session) replicas(ctx context.Context, partition []byte) (hosts []*gocql.HostInfo, near int, err error) {
+	near, err = s.near(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	return s.hostsOf(partition, near), near, nil
+}
+
+// near is how many copies there should be of each partition, in the own data centre as far as one is named.
+func (s *Session) near(ctx context.Context) (near int, err error) {
 	replication := map[string]string{}
 	if _, err := s.one(ctx, getReplication, []any{s.keyspace}, &replication); err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	for where, text := range replication {
 		n, err := strconv.Atoi(text)
@@ -284,6 +293,11 @@ func (s *Session) replicas(ctx context.Context, partition []byte) (hosts []*gocq
 			near += n
 		}
 	}
+	return near, nil
+}
+
+// hostsOf is the hosts that have a copy of a partition and are up, at most near.
+func (s *Session) hostsOf(partition []byte, near int) (hosts []*gocql.HostInfo) {
 	next := s.policy.Pick(partitionKey{s.keyspace, partition})
 	for h := next(); h != nil && len(hosts) < near; h = next() {
 		if slices.ContainsFunc(hosts, func(o *gocql.HostInfo) bool { return o.HostID() == h.Info().HostID() }) {
@@ -291,7 +305,7 @@ func (s *Session) replicas(ctx context.Context, partition []byte) (hosts []*gocq
 		}
 		hosts = append(hosts, h.Info())
 	}
-	return hosts, near, nil
+	return hosts
 }
 
 // partitionKey asks a policy for the hosts of a partition.
