@@ -310,7 +310,7 @@ func TestEachDialectTakesWhatTheOtherHas(t *testing.T) {
 	do(404, "GET", swift+"/c/dir/x", "")
 	do(404, "GET", swift+"/c?until=1", "")
 	says(do(200, "GET", swift+"/c?changes", ""), "dir/y")
-	do(202, "POST", swift, "", "X-Account-Group-Team", "admin")
+	do(204, "POST", swift, "", "X-Account-Group-Team", "admin")
 
 	do(204, "POST", swift, "", "X-Account-Meta-Temp-URL-Key", "key")
 	at := time.Now().Add(time.Hour).Unix()

@@ -211,9 +211,13 @@ func (c *call) describeAccount(ctx context.Context, v *accountView, until time.T
 // containerList is the listing of an account (Pithos+ 4.2).
 func (c *call) containerList(ctx context.Context, v *accountView, past, owner bool) (*list, error) {
 	l := c.newList("account", string(c.owner))
-	marker, limit := c.query.Get("marker"), c.limit()
+	marker, end, limit := c.query.Get("marker"), c.query.Get("end_marker"), c.limit()
+	if c.reversed() {
+		slices.Reverse(v.containers)
+		marker, end = end, marker
+	}
 	for _, one := range v.containers {
-		if string(one.Name) <= marker || len(l.items) == limit {
+		if string(one.Name) <= marker || end != "" && string(one.Name) >= end || len(l.items) == limit {
 			continue
 		}
 		if owner && (c.given("shared") || c.given("public")) {
@@ -256,8 +260,8 @@ func postAccount(ctx context.Context, c *call) (*reply, error) {
 	if err := c.mustOwn(); err != nil {
 		return nil, err
 	}
-	merge := c.given("update")
-	given := c.metadata("X-Account-Meta-")
+	merge := c.merges()
+	given := c.metadata("X-Account-Meta-", merge)
 	groups, err := c.groupsGiven(ctx)
 	if err != nil {
 		return nil, err
@@ -290,7 +294,18 @@ func postAccount(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return empty(http.StatusAccepted), nil
+	return empty(c.changed()), nil
+}
+
+// merges tells whether what a POST of an account or container sends is added to what is there: always in Swift's dialect (Pithos+ 16.3).
+func (c *call) merges() bool { return c.swift || c.given("update") }
+
+// changed is the status of a POST of an account or container (Pithos+ 16.3).
+func (c *call) changed() int {
+	if c.swift {
+		return http.StatusNoContent
+	}
+	return http.StatusAccepted
 }
 
 // groupsGiven reads the group headers (Pithos+ 1.9).

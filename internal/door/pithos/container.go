@@ -276,7 +276,7 @@ func putContainer(ctx context.Context, c *call) (*reply, error) {
 
 // containerChange reads what the request changes of a container's metadata and policy.
 func (c *call) containerChange(merge bool) (func(bucket.Container, *bucket.Config) error, error) {
-	given := c.metadata("X-Container-Meta-")
+	given := c.metadata("X-Container-Meta-", merge)
 	policy, err := c.policyGiven()
 	if err != nil {
 		return nil, err
@@ -302,10 +302,10 @@ func postContainer(ctx context.Context, c *call) (*reply, error) {
 	blocks := c.h("Content-Type") == octetStream && (c.r.ContentLength > 0 || len(c.r.TransferEncoding) > 0)
 	described := false
 	for key := range c.headers {
-		described = described || strings.HasPrefix(key, "X-Container-Meta-") || strings.HasPrefix(key, "X-Container-Policy-")
+		described = described || strings.HasPrefix(key, "X-Container-Meta-") || strings.HasPrefix(key, "X-Remove-Container-Meta-") || strings.HasPrefix(key, "X-Container-Policy-")
 	}
 	if !blocks || described {
-		change, err := c.containerChange(c.given("update"))
+		change, err := c.containerChange(c.merges())
 		if err != nil {
 			return nil, err
 		}
@@ -314,7 +314,7 @@ func postContainer(ctx context.Context, c *call) (*reply, error) {
 		}
 	}
 	if !blocks {
-		return empty(http.StatusAccepted), nil
+		return empty(c.changed()), nil
 	}
 	ids, err := c.door.b.PutBlocks(ctx, c.caller, c.ref(), c.payload())
 	if err != nil {

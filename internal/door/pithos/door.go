@@ -122,6 +122,9 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 	if err := c.decodeHeaders(); err != nil {
 		return nil, err
 	}
+	if err := c.checkMixed(); err != nil {
+		return nil, err
+	}
 	for i := range d.rows {
 		if r := &d.rows[i]; c.row == nil && r.level == c.level && r.method == c.r.Method && r.serves(c.path) {
 			c.row = r

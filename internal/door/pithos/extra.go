@@ -7,16 +7,21 @@ import (
 )
 
 // Mine tells whether a request on a listener that serves Swift's dialect too is this door's. The path alone decides on the dialect (16.1), but for requests that
-// use what only the other API has; theirs tells of such a request to an account in this dialect.
+// use what only the other API has; theirs tells of such a request to an account in this dialect. What uses both comes here, where it is refused.
 func Mine(r *http.Request, theirs func(*http.Request) bool) bool {
-	return Serves(r.URL.EscapedPath()) && !theirs(r) || Extra(r)
+	if Serves(r.URL.EscapedPath()) {
+		return !theirs(r) || uses(r, "/v1/")
+	}
+	return Extra(r)
 }
 
 // Extra tells whether a request for an account in Swift's dialect uses what only Pithos+ has (16.2). It is then answered here, with MD5s as ETags; what both
 // have stays Swift's.
-func Extra(r *http.Request) bool {
-	path := unescape(r.URL.EscapedPath())
-	rest, ok := strings.CutPrefix(path, "/v1/"+reseller)
+func Extra(r *http.Request) bool { return uses(r, "/v1/"+reseller) }
+
+// uses tells whether a request for an account below a path uses what only Pithos+ has.
+func uses(r *http.Request, below string) bool {
+	rest, ok := strings.CutPrefix(unescape(r.URL.EscapedPath()), below)
 	if !ok {
 		return false
 	}
@@ -31,9 +36,30 @@ func Extra(r *http.Request) bool {
 	return r.Method == moveMethod || extraQuery(r, at) || extraHeaders(r, at)
 }
 
+// theirs are the headers and parameters that only Swift has.
+var theirs = struct{ headers, parameters []string }{ // a table, never written
+	[]string{"X-Container-Read", "X-Container-Write", "X-Delete-At", "X-Delete-After", "X-Symlink-Target"},
+	[]string{"temp_url_sig", "multipart-manifest", "extract-archive", "bulk-delete"},
+}
+
+// checkMixed refuses a request that uses what only Swift has beside what only Pithos+ has: one of them would be lost without a word.
+func (c *call) checkMixed() error {
+	for _, name := range theirs.headers {
+		if c.has(name) {
+			return bad(name + " cannot be sent together with what only the Pithos+ API has")
+		}
+	}
+	for _, name := range theirs.parameters {
+		if c.given(name) {
+			return bad(name + " cannot be asked for together with what only the Pithos+ API has")
+		}
+	}
+	return nil
+}
+
 // extraQuery looks for parameters. None of them means anything to Swift.
 func extraQuery(r *http.Request, at level) bool {
-	if !strings.ContainsAny(r.URL.RawQuery, "huvmspdc") { // most requests have none of the names below
+	if !strings.ContainsAny(r.URL.RawQuery, "huvmspdci") { // most requests have none of the names below
 		return false
 	}
 	q, err := url.ParseQuery(r.URL.RawQuery)
@@ -49,7 +75,11 @@ func extraQuery(r *http.Request, at level) bool {
 	case r.Method == http.MethodDelete && at != accountLevel && (q.Has("until") || q.Has("delimiter")):
 		return true
 	}
-	return r.Method == copyMethod && at == objectLevel && q.Has("delimiter")
+	if at != objectLevel {
+		return false
+	}
+	copies := r.Method == copyMethod || r.Method == http.MethodPut && len(r.Header["X-Copy-From"]) > 0
+	return copies && (q.Has("delimiter") || q.Has("ignore_content_type")) || read && q.Has("disposition-type")
 }
 
 // extraHeaders looks for headers.
@@ -58,18 +88,22 @@ func extraHeaders(r *http.Request, at level) bool {
 	post := r.Method == http.MethodPost
 	switch at {
 	case objectLevel:
-		return has("X-Move-From") || has("X-Source-Version") || post && (has("Content-Range") || has("X-Source-Object") || has("X-Object-Sharing") || has("X-Object-Public"))
+		shares := has("X-Object-Sharing") || has("X-Object-Public")
+		put := r.Method == http.MethodPut
+		return has("X-Move-From") || has("X-Source-Version") || has("X-Source-Account") || post && (has("Content-Range") || has("X-Source-Object")) ||
+			shares && (post || put || r.Method == copyMethod)
 	case containerLevel:
-		return post && r.Header.Get("Content-Type") == octetStream && r.ContentLength > 0
+		return post && r.Header.Get("Content-Type") == octetStream && r.ContentLength > 0 || (post || r.Method == http.MethodPut) && hasPrefix(r.Header, "X-Container-Policy-")
 	default:
-		if !post {
-			return false
-		}
-		for name := range r.Header {
-			if strings.HasPrefix(name, "X-Account-Group-") {
-				return true
-			}
-		}
-		return false
+		return post && hasPrefix(r.Header, "X-Account-Group-")
 	}
+}
+
+func hasPrefix(h http.Header, prefix string) bool {
+	for name := range h {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
 }

@@ -12,7 +12,7 @@ import (
 
 // decoded are the beginnings of headers that are percent-decoded (Pithos+ 2.5).
 var decoded = []string{ // a table, never written
-	"X-Account-", "X-Container-", "X-Object-", "X-Copy-From", "X-Move-From", "X-Source-", "X-Shared-", "Destination", "Content-Disposition", "Content-Encoding",
+	"X-Account-", "X-Container-", "X-Object-", "X-Remove-", "X-Copy-From", "X-Move-From", "X-Source-", "X-Shared-", "Destination", "Content-Disposition", "Content-Encoding",
 }
 
 // decodeHeaders reads the headers that may be percent-encoded. Errors: 400 for bytes that are not ASCII, and for what does not decode to UTF-8.
@@ -31,10 +31,10 @@ func (c *call) decodeHeaders() error {
 		if err != nil {
 			return err
 		}
-		if value, err = decodeText(value); err != nil {
+		key = normalise(key)
+		if value, err = c.decodeValue(key, value); err != nil {
 			return err
 		}
-		key = normalise(key)
 		if strings.Contains(key, "-Meta-") || strings.HasPrefix(key, "X-Account-Group-") {
 			count++
 			switch {
@@ -52,6 +52,17 @@ func (c *call) decodeHeaders() error {
 		return bad("The content type is not ASCII")
 	}
 	return nil
+}
+
+// decodeValue reads the value of a header. In Swift's dialect metadata come as they are (Pithos+ 16.3).
+func (c *call) decodeValue(key, value string) (string, error) {
+	if !c.swift || !strings.Contains(key, "-Meta-") {
+		return decodeText(value)
+	}
+	if !utf8.ValidString(value) {
+		return "", bad("A header is not UTF-8")
+	}
+	return value, nil
 }
 
 func startsWith(s string, prefixes []string) bool {
@@ -116,12 +127,21 @@ func escape(s string) string {
 	return b.String()
 }
 
-// metadata are the metadata headers of the request with a prefix, names in the lower case in which they are kept for all doors.
-func (c *call) metadata(prefix string) map[string]string {
+// metadata are the metadata headers of the request with a prefix, names in the lower case in which they are kept for all doors. What Swift's X-Remove- takes
+// away has the value "" where they are merged with those that are stored, and is left out otherwise.
+func (c *call) metadata(prefix string, merge bool) map[string]string {
 	m := map[string]string{}
 	for key, value := range c.headers {
 		if name, ok := strings.CutPrefix(key, prefix); ok && name != "" {
 			m[strings.ToLower(name)] = value
+		}
+	}
+	removal := "X-Remove-" + strings.TrimPrefix(prefix, "X-")
+	for key := range c.headers {
+		if name, ok := strings.CutPrefix(key, removal); ok && merge {
+			m[strings.ToLower(name)] = ""
+		} else if ok {
+			delete(m, strings.ToLower(name))
 		}
 	}
 	return m
@@ -151,7 +171,10 @@ func mergeMeta(stored, given map[string]string, merge bool) (map[string]string, 
 // showMeta sets metadata headers.
 func (c *call) showMeta(prefix string, m map[string]string) {
 	for name, value := range m {
-		c.set(url.PathEscape(prefix+normalise(name)), escape(value))
+		if !c.swift { // where values go out as they are (Pithos+ 16.3)
+			value = escape(value)
+		}
+		c.set(url.PathEscape(prefix+normalise(name)), value)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -172,7 +173,16 @@ type listQuery struct {
 	virtual bool // show rolled-up prefixes
 	terms   query
 	shared  backend.SharedFilter
+	end     string // names are less, if it is set
 }
+
+// reversed tells whether a listing is to go backwards, as Swift's do (Pithos+ 16.2).
+func (c *call) reversed() bool {
+	return slices.Contains([]string{"true", "1", "yes", "on", "t", "y"}, strings.ToLower(c.query.Get("reverse")))
+}
+
+// behind tells whether a name is not to be listed any more.
+func (q *listQuery) behind(name string) bool { return q.end != "" && name >= q.end }
 
 func (c *call) listQuery() listQuery {
 	q := listQuery{virtual: true, terms: parseMetaQuery(c.query.Get("meta"))}
@@ -186,6 +196,10 @@ func (c *call) listQuery() listQuery {
 		q.Prefix += q.Delimiter
 	}
 	q.shared = backend.SharedFilter{Lists: c.given("shared"), Public: c.given("public")}
+	q.end, q.Reverse = c.query.Get("end_marker"), c.reversed()
+	if q.Reverse {
+		q.Until, q.end = q.end, ""
+	}
 	return q
 }
 
@@ -195,7 +209,11 @@ func (c *call) page(ctx context.Context, r backend.ListRequest, owner bool, unti
 		r.View = meta.View{Kind: meta.ViewAsOf, At: until}
 	}
 	shared := backend.SharedFilter{Lists: c.given("shared"), Public: c.given("public")}
-	if !owner || shared.Lists || shared.Public {
+	special := !owner || shared.Lists || shared.Public
+	if r.Reverse && (special || past) {
+		return backend.Page{}, bad("Only what is in a container now, and all of it, is listed backwards")
+	}
+	if special {
 		return c.door.b.ListShared(ctx, c.caller, r, shared)
 	}
 	return c.door.b.List(ctx, c.caller, r)
@@ -218,7 +236,7 @@ func (c *call) listObjects(ctx context.Context, container bucket.Container, owne
 		if err := show.page(ctx, &q, page); err != nil {
 			return nil, err
 		}
-		if !page.Truncated || len(l.items) >= q.Limit {
+		if !page.Truncated || len(l.items) >= q.Limit || show.ended {
 			break
 		}
 		q.After, q.AfterVersion = page.NextAfter, page.NextVersion
@@ -235,6 +253,7 @@ type objectList struct {
 	container bucket.Container
 	owner     bool
 	past      bool
+	ended     bool // what follows is behind the end that was asked for
 	list      *list
 }
 
@@ -242,7 +261,12 @@ type objectList struct {
 func (s *objectList) page(ctx context.Context, q *listQuery, page backend.Page) error {
 	entries, prefixes := page.Entries, page.Prefixes
 	for len(entries) > 0 || len(prefixes) > 0 {
-		if len(prefixes) == 0 || len(entries) > 0 && string(entries[0].Name) < prefixes[0] {
+		isName := len(prefixes) == 0 || len(entries) > 0 && (string(entries[0].Name) < prefixes[0]) != q.Reverse
+		if isName && q.behind(string(entries[0].Name)) || !isName && q.behind(prefixes[0]) {
+			s.ended = true
+			return nil
+		}
+		if isName {
 			if err := s.object(ctx, q, &entries[0]); err != nil {
 				return err
 			}
@@ -260,7 +284,7 @@ func (s *objectList) page(ctx context.Context, q *listQuery, page backend.Page) 
 // prefix shows a rolled-up prefix, or the object that is called so.
 func (s *objectList) prefix(ctx context.Context, q *listQuery, name string) error {
 	one := q.ListRequest
-	one.Prefix, one.Delimiter, one.After, one.Limit = name, "", "", 2
+	one.Prefix, one.Delimiter, one.After, one.Limit, one.Reverse, one.Until = name, "", "", 2, false, ""
 	until, past := s.c.until()
 	page, err := s.c.page(ctx, one, s.owner, until, past)
 	if err != nil {

@@ -132,7 +132,7 @@ func (c *call) attributes() (backend.Attributes, error) {
 		Owner: c.owner, ContentType: c.h("Content-Type"), StorageClass: "STANDARD",
 		Headers: object.Headers{ContentEncoding: c.headers["Content-Encoding"], ContentDisposition: c.headers["Content-Disposition"]},
 	}
-	given, err := mergeMeta(nil, c.metadata("X-Object-Meta-"), false)
+	given, err := mergeMeta(nil, c.metadata("X-Object-Meta-", false), false)
 	if err != nil {
 		return a, err
 	}

@@ -154,7 +154,7 @@ func (c *call) changeAttributes(v *object.Version, a *backend.Attributes, merge,
 	if withType && c.h("Content-Type") != "" {
 		a.ContentType = c.h("Content-Type")
 	}
-	given := c.metadata("X-Object-Meta-")
+	given := c.metadata("X-Object-Meta-", merge)
 	user, err := mergeMeta(v.Meta[object.UserMeta], given, merge)
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func postObject(ctx context.Context, c *call) (*reply, error) {
 	cond := c.writeCondition()
 	described := false
 	for key := range c.headers {
-		described = described || strings.HasPrefix(key, "X-Object-Meta-") || key == "Content-Encoding" || key == "Content-Disposition" || key == "X-Object-Manifest"
+		described = described || strings.HasPrefix(key, "X-Object-Meta-") || strings.HasPrefix(key, "X-Remove-Object-Meta-") || key == "Content-Encoding" || key == "Content-Disposition" || key == "X-Object-Manifest"
 	}
 	if merge && !described {
 		return c.postShare(ctx, share, cond)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"pithos/internal/block"
 	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 	"pithos/internal/object"
@@ -119,7 +120,9 @@ func (c *call) checkRead(v *shown) error {
 		}
 		return f
 	}
-	has := func(tags []string) bool { return contains(tags, "*") || contains(tags, v.ETag) }
+	has := func(tags []string) bool { // the root hash is the ETag in the dialect of Pithos+ (Pithos+ 16.3)
+		return contains(tags, "*") || contains(tags, v.ETag) || v.RootHash != (block.ID{}) && contains(tags, v.RootHash.String())
+	}
 	none, some := c.etags("If-None-Match"), c.etags("If-Match")
 	since, sinceGiven := wire.ParseDate(c.h("If-Modified-Since"))
 	until, untilGiven := wire.ParseDate(c.h("If-Unmodified-Since"))

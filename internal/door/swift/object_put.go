@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"pithos/internal/backend"
+	"pithos/internal/block"
 	"pithos/internal/door/wire"
 	"pithos/internal/errs"
 	"pithos/internal/object"
@@ -54,7 +55,17 @@ func putObject(ctx context.Context, c *call) (*reply, error) {
 	if err := c.archiveCurrent(ctx, c.target()); err != nil {
 		return nil, err
 	}
-	v, err := c.door.b.Put(ctx, c.caller, backend.PutRequest{Container: c.ref(), Name: c.name, Attributes: attributes, If: cond, Body: body})
+	r := backend.PutRequest{Container: c.ref(), Name: c.name, Attributes: attributes, If: cond, Body: body}
+	if want := c.askedTag(); len(want) == 2*len(block.ID{}) { // the ETag in the dialect of Pithos+ (Pithos+ 16.3)
+		r.Body.Prove = nil
+		r.ProveRoot = func(root block.ID) error {
+			if root.String() != want {
+				return errs.E("swift.putObject", errs.Invalid, errs.Request, "").Because(errs.BadDigest, "the Etag is not the root hash of the body")
+			}
+			return nil
+		}
+	}
+	v, err := c.door.b.Put(ctx, c.caller, r)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +86,9 @@ func (c *call) stored(v *object.Version) *reply {
 	return empty(http.StatusCreated)
 }
 
+// askedTag is the digest that the client says its body has; "" for none.
+func (c *call) askedTag() string { return strings.ToLower(strings.Trim(c.h("Etag"), `"`)) }
+
 // payload is the body of a PUT. Errors: 411 without a length, 413 over the limit.
 func (c *call) payload() (backend.Body, error) {
 	size := c.r.ContentLength
@@ -87,8 +101,7 @@ func (c *call) payload() (backend.Body, error) {
 		return backend.Body{}, refusal(http.StatusRequestEntityTooLarge, "Your request is too large.")
 	}
 	b := backend.Body{Reader: (*bodyReader)(c), Size: size}
-	want := strings.ToLower(strings.Trim(c.h("Etag"), `"`))
-	if want != "" {
+	if want := c.askedTag(); want != "" {
 		b.Prove = func(d object.Digests) error {
 			if hex.EncodeToString(d.MD5[:]) != want {
 				return errs.E("swift.putObject", errs.Invalid, errs.Request, "").Because(errs.BadDigest, "the Etag is not the MD5 of the body")
