@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"time"
 
 	"pithos/internal/access"
 	"pithos/internal/errs"
@@ -31,6 +32,8 @@ type AccountSettings struct {
 	// PolicyBytes and PolicyCount are quotas by storage policy.
 	PolicyBytes map[string]int64 `json:"policy_bytes,omitempty"`
 	PolicyCount map[string]int64 `json:"policy_objects,omitempty"`
+	// Changed is when a request last changed any of them.
+	Changed time.Time `json:"changed,omitzero"`
 }
 
 // account finds an account, of any reseller prefix.
@@ -119,15 +122,25 @@ func (b *Backend) configureAccount(ctx context.Context, a key.Account, change fu
 	if err := change(&next); err != nil {
 		return err
 	}
+	next.Changed = b.now()
 	text, err := json.Marshal(next)
 	if err != nil {
 		return errs.E("", errs.Internal, errs.Account, string(a.ID)).With(err)
 	}
 	cfg := bucket.Config{Meta: next.Meta, Documents: map[string][]byte{settingsDocument: text}}
 	if kept.ID == (naming.ContainerID{}) {
+		if err := keepPast(&bucket.Config{Meta: s.Meta}, &cfg, next.Changed); err != nil {
+			return err
+		}
 		_, err = b.stores.Buckets.Create(ctx, bucket.Container{
 			ID: naming.NewContainerID(), Account: settingsAccount, Name: naming.ContainerName(a.ID), Region: b.opts.Region, Created: b.now(), Config: cfg,
 		})
+		return err
+	}
+	if past := kept.Config.Documents[pastDocument]; past != nil {
+		cfg.Documents[pastDocument] = past
+	}
+	if err := keepPast(&kept.Config, &cfg, next.Changed); err != nil {
 		return err
 	}
 	kept.Config = cfg

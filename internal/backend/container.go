@@ -233,6 +233,9 @@ func (b *Backend) Configure(ctx context.Context, c Caller, r Ref, a access.Actio
 		if err = change(container, &next.Config); err != nil {
 			break
 		}
+		if err = keepPast(&container.Config, &next.Config, b.now()); err != nil {
+			break
+		}
 		if err = b.checkChange(ctx, container, next); err != nil {
 			break
 		}

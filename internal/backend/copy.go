@@ -85,7 +85,7 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 	if r.moved {
 		next.UUID = o.UUID
 	}
-	share, err := b.prepareShare(ctx, c, container, r.Name, r.Attributes.Share)
+	share, err := b.prepareShare(ctx, c, container, r.Name, attributes.Share)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -118,6 +118,7 @@ type accountView struct {
 	bytes      int64
 	modified   time.Time // last change now
 	last       time.Time // last change before the moment asked for
+	settings   backend.AccountSettings
 }
 
 type containerView struct {
@@ -132,7 +133,11 @@ func (c *call) viewContainers(ctx context.Context, list []bucket.Container, unti
 	if err != nil && !notFound(err) {
 		return nil, err
 	}
-	v := &accountView{modified: account.Created}
+	settings, err := c.door.b.Settings(ctx, c.owner)
+	if err != nil && !notFound(err) {
+		return nil, err
+	}
+	v := &accountView{modified: later(account.Created, settings.Changed), settings: settings}
 	for _, container := range list {
 		one := containerView{Container: container}
 		if one.modified, err = c.lastChange(ctx, container); err != nil {
@@ -194,17 +199,18 @@ func (c *call) describeAccount(ctx context.Context, v *accountView, until time.T
 	if err != nil && !notFound(err) {
 		return err
 	}
-	settings, err := c.door.b.Settings(ctx, c.owner)
-	if err != nil && !notFound(err) {
-		return err
+	if past && err == nil {
+		if v.settings.Meta, err = c.door.b.AccountMetaAt(ctx, c.owner, until); err != nil {
+			return err
+		}
 	}
-	for name, members := range settings.Groups {
+	for name, members := range v.settings.Groups {
 		c.set(escapeName("X-Account-Group-"+normalise(name)), escape(strings.Join(members, ",")))
 	}
 	quota := strconv.FormatInt(account.QuotaBytes, 10)
 	c.set("X-Account-Policy-Quota", quota)
 	c.set(escapeName("X-Account-Policy-Quota-"+string(c.owner)), quota)
-	c.showMeta("X-Account-Meta-", settings.Meta)
+	c.showMeta("X-Account-Meta-", v.settings.Meta)
 	return nil
 }
 

@@ -189,7 +189,11 @@ func (c *call) describeContainer(ctx context.Context, container bucket.Container
 	c.set("X-Container-Policy-Quota", p.Quota)
 	c.set("X-Container-Policy-Versioning", p.Versioning)
 	c.set("X-Container-Policy-Project", escape(p.Project))
-	c.showMeta("X-Container-Meta-", container.Config.Meta)
+	told := container.Config.Meta
+	if past {
+		told = backend.MetaAt(&container.Config, until)
+	}
+	c.showMeta("X-Container-Meta-", told)
 	return nil
 }
 

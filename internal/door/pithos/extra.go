@@ -3,6 +3,7 @@ package pithos
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -66,21 +67,19 @@ func extraQuery(r *http.Request, at level) bool {
 	if err != nil {
 		return false
 	}
+	if r.Method == http.MethodDelete {
+		return at != accountLevel && (q.Has("until") || q.Has("delimiter"))
+	}
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead
-	switch {
-	case at == objectLevel && (read || r.Method == http.MethodPut) && q.Has("hashmap"), at == objectLevel && read && q.Has("version"):
-		return true
-	case at != objectLevel && read && (q.Has("until") || q.Has("shared") || q.Has("public")), at == containerLevel && read && (q.Has("meta") || q.Has("changes")):
-		return true
-	case r.Method == http.MethodDelete && at != accountLevel && (q.Has("until") || q.Has("delimiter")):
-		return true
+	if at == objectLevel {
+		copies := r.Method == copyMethod || r.Method == http.MethodPut && len(r.Header["X-Copy-From"]) > 0
+		return copies && hasAny(q, "delimiter", "ignore_content_type") || read && hasAny(q, "hashmap", "version", "disposition-type") ||
+			r.Method == http.MethodPut && q.Has("hashmap")
 	}
-	if at != objectLevel {
-		return false
-	}
-	copies := r.Method == copyMethod || r.Method == http.MethodPut && len(r.Header["X-Copy-From"]) > 0
-	return copies && (q.Has("delimiter") || q.Has("ignore_content_type")) || read && q.Has("disposition-type")
+	return read && (hasAny(q, "until", "shared", "public") || at == containerLevel && hasAny(q, "meta", "changes"))
 }
+
+func hasAny(q url.Values, names ...string) bool { return slices.ContainsFunc(names, q.Has) }
 
 // extraHeaders looks for headers.
 func extraHeaders(r *http.Request, at level) bool {

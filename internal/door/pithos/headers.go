@@ -162,7 +162,7 @@ func mergeMeta(stored, given map[string]string, merge bool) (map[string]string, 
 			next[name] = value
 		}
 	}
-	if len(next) > metaStoredMax {
+	if len(next) > metaStoredMax && len(next) > len(stored) { // other doors take more
 		return nil, bad("More than 32 metadata entries")
 	}
 	return next, nil

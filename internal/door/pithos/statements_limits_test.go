@@ -256,7 +256,7 @@ func trapStatements() []statement {
 		{"17", "204 and 304 have no body, and HEAD has none even for a fault", func(w *world) {
 			tag := w.put("c/x", "1").header.Get("Etag")
 			ask := func(head string) string {
-				return w.raw(head + " HTTP/1.1\r\nHost: h\r\nX-Auth-Token: alice\r\nConnection: close\r\n\r\n")
+				return w.raw(head + " HTTP/1.1\r\nHost: h\r\nX-Auth-Token: alice\r\n\r\n")
 			}
 			for head, status := range map[string]string{
 				"HEAD /v1/alice": "204", "HEAD /v1/alice/c": "204", "GET /v1/alice/c?marker=x": "204", "DELETE /v1/alice/c/x": "204",
@@ -321,7 +321,7 @@ func trapStatements() []statement {
 			if n != 7 {
 				w.Errorf("%d answers", n)
 			}
-			answer := w.raw("GET /v1/alice/c/x HTTP/1.1\r\nHost: h\r\nX-Auth-Token: alice\r\nConnection: close\r\n\r\n")
+			answer := w.raw("GET /v1/alice/c/x HTTP/1.1\r\nHost: h\r\nX-Auth-Token: alice\r\n\r\n")
 			whole(w, answer, []string{"HTTP/1.1 200 OK", "Connection: close", "Content-Length: 10"}, nil)
 		}},
 		{"17", "COPY and MOVE are methods as others are, and Content-Range comes with requests", func(w *world) {

@@ -143,22 +143,36 @@ func (w *world) user(id naming.UserID) {
 	}
 }
 
-// raw sends bytes over a connection of its own, ends its half of it, and reads the answers to its end.
+// raw sends bytes over a connection of its own, asks in the last request for its end, and reads the answers. Requests have "Host: h" as their first header.
 func (w *world) raw(request string) string {
+	w.Helper()
+	at := strings.LastIndex(request, "Host: h\r\n")
+	return w.over(request[:at]+"Connection: close\r\n"+request[at:], false)
+}
+
+// cut sends the beginning of a request and no more.
+func (w *world) cut(request string) string {
+	w.Helper()
+	return w.over(request, true)
+}
+
+func (w *world) over(request string, end bool) string {
 	w.Helper()
 	conn, err := (&net.Dialer{}).DialContext(w.Context(), "tcp", w.srv.Listener.Addr().String())
 	if err != nil {
 		w.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		w.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, request); err != nil {
 		w.Fatal(err)
 	}
-	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
-		w.Fatal(err)
+	if end {
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			w.Fatal(err)
+		}
 	}
 	raw, err := io.ReadAll(conn)
 	if err != nil {
@@ -332,7 +346,7 @@ var update = flag.Bool("update", false, "write docs/api/pithos-plus.md anew")
 // statements are all of them, in the order of the specification.
 func statements() []statement {
 	var all []statement
-	for _, part := range [][]statement{conceptStatements(), requestStatements(), listingStatements(), objectStatements(), transferStatements(), linkStatements(), signInStatements(), furtherStatements(), limitStatements(), trapStatements(), detailStatements(), dialectStatements(), collisionStatements()} {
+	for _, part := range [][]statement{conceptStatements(), requestStatements(), listingStatements(), objectStatements(), transferStatements(), linkStatements(), signInStatements(), furtherStatements(), limitStatements(), trapStatements(), detailStatements(), dialectStatements(), collisionStatements(), secondStatements()} {
 		all = append(all, part...)
 	}
 	slices.SortStableFunc(all, func(a, b statement) int { return slices.Compare(numbers(a.section), numbers(b.section)) })
