@@ -45,6 +45,29 @@ func detailStatements() []statement {
 			w.do("GET", "c", "").want(204).has("Content-Type", asText)
 			w.do("GET", "c/x?format=xml", "").want(404).has("Content-Type", asXML)
 		}},
+		{"8.1", "a body that ends early leaves what was there, of an object and of a change in place", func(w *world) {
+			w.put("c/x", "0123456789")
+			for _, head := range []string{
+				"PUT /v1/alice/c/x HTTP/1.1\r\nContent-Type: a/b", "PUT /v1/alice/c/y HTTP/1.1\r\nContent-Type: a/b",
+				"POST /v1/alice/c/x HTTP/1.1\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes */*",
+			} {
+				if answer := w.cut(head + "\r\nHost: h\r\nX-Auth-Token: alice\r\nContent-Length: 2000\r\n\r\n" + gen(1500)); answer != "" && !strings.HasPrefix(answer, "HTTP/1.1 400") {
+					w.Errorf("%q", answer) // whoever has gone may get no answer at all
+				}
+			}
+			w.wantNames("alice", "c?format=json", "x")
+			w.do("GET", "c/x", "").says("0123456789")
+			if ids := w.versionsOf("c/x"); len(ids) != 1 {
+				w.Error(ids)
+			}
+		}},
+		{"8.4.2", "a chunked body must have the length of its range", func(w *world) {
+			w.put("c/x", "0123456789")
+			for _, body := range []string{"a", "abc"} {
+				w.chunked("POST", "c/x", body, "Content-Type", octetStream, "Content-Range", "bytes 0-1/*").want(400)
+			}
+			w.do("GET", "c/x", "").says("0123456789")
+		}},
 		{"10", "a browser is told in a page what it may not see and what is not there", func(w *world) {
 			w.put("c/x", "private")
 			view := func(user, path string) *answer {
