@@ -2,7 +2,6 @@ package cassandra
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -35,6 +34,7 @@ type behind struct {
 	of       naming.ObjectName
 	versions []*object.Summary // of that name, read and not given yet, the oldest first, for ViewAll
 	given    object.VersionID  // the one of them that was given last
+	ahead    lookahead
 }
 
 // Before finds the entry before a position; see meta.Backward.
@@ -58,18 +58,17 @@ func (c *cursor) nameBefore(ctx context.Context, name naming.ObjectName) (*objec
 	for {
 		if !b.read || name <= b.low && name != "" || b.high != "" && (name == "" || name > b.high) {
 			if b.read && name != b.low {
-				b.size = 0 // a jump, as over a common prefix
+				b.size, b.ahead = 0, lookahead{} // a jump, as over a common prefix
 			}
 			if err := c.fillBack(ctx, name); err != nil {
 				return nil, err
 			}
 		}
 		for i := range b.names {
-			n := &b.names[i]
-			if name != "" && n.name >= name {
+			if name != "" && b.names[i].name >= name {
 				continue
 			}
-			s, err := c.lastOf(ctx, n)
+			s, err := c.lastOf(ctx, b.names[i:])
 			if err != nil || s != nil {
 				return s, err
 			}
@@ -82,54 +81,52 @@ func (c *cursor) nameBefore(ctx context.Context, name naming.ObjectName) (*objec
 	}
 }
 
-// lastOf is the last entry that the view has of a name, nil when it has none.
-func (c *cursor) lastOf(ctx context.Context, n *listedName) (*object.Summary, error) {
+// lastOf is the last entry that the view has of the first of some names, nil when it has none.
+func (c *cursor) lastOf(ctx context.Context, names []listedName) (*object.Summary, error) {
 	if c.view.Kind != meta.ViewAll {
-		return c.entry(ctx, n)
+		return c.entry(ctx, &names[0])
 	}
-	return c.versionBefore(ctx, meta.Position{Name: n.name})
+	found, err := c.back.ahead.take(ctx, names, func(ctx context.Context, name naming.ObjectName) ([]*object.Summary, error) {
+		return c.m.versionsAbove(ctx, cellKey{container: c.container, name: name}, 0)
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.back.keep(names[0].name, found)
+	return c.back.give(), nil
 }
 
-// versionBefore is the oldest version of the position's name that is newer than the position's; without one it is the oldest of all.
+// versionBefore is the oldest version of the position's name that is newer than the position's, nil when there is none.
 func (c *cursor) versionBefore(ctx context.Context, pos meta.Position) (*object.Summary, error) {
 	b := &c.back
 	if b.of != pos.Name || b.given != pos.ID || len(b.versions) == 0 {
-		if err := c.fillVersionsBack(ctx, pos); err != nil || len(b.versions) == 0 {
+		found, err := c.m.versionsAbove(ctx, cellKey{container: c.container, name: pos.Name}, seqOf(pos.ID))
+		if err != nil {
 			return nil, err
 		}
+		b.keep(pos.Name, found)
+	}
+	return b.give(), nil
+}
+
+// keep takes versions of a name as versionsAbove reads them: the one too many tells that the last of the others is not the newest.
+func (b *behind) keep(name naming.ObjectName, found []*object.Summary) {
+	if n := len(found); n > versionsPage {
+		found = found[:versionsPage]
+	} else if n > 0 {
+		found[n-1].Latest = true
+	}
+	b.of, b.versions = name, found
+}
+
+// give is the next of the versions that are kept, nil when there is none.
+func (b *behind) give() *object.Summary {
+	if len(b.versions) == 0 {
+		return nil
 	}
 	s := b.versions[0]
 	b.given, b.versions = s.ID, b.versions[1:]
-	return s, nil
-}
-
-// fillVersionsBack reads versions from a position back, and one more, to know whether the last of the page is the newest.
-func (c *cursor) fillVersionsBack(ctx context.Context, pos meta.Position) error {
-	b := &c.back
-	b.of, b.versions = pos.Name, nil
-	k := cellKey{container: c.container, name: pos.Name}
-	var bad error
-	err := c.m.s.rows(ctx, listParts, append(k.args(), seqOf(pos.ID), versionsPage+1), versionsPage+1, func(it *gocql.Iter) bool {
-		var r row
-		if !it.Scan(&r.seq, &r.rec, &r.namer) {
-			return false
-		}
-		var v *stored
-		if v, bad = r.parse(pos.Name); bad == nil {
-			b.versions = append(b.versions, &v.Summary)
-		}
-		return bad == nil
-	})
-	if err = cmp.Or(err, bad); err != nil {
-		b.versions = nil
-		return err
-	}
-	if len(b.versions) > versionsPage {
-		b.versions = b.versions[:versionsPage]
-	} else if n := len(b.versions); n > 0 {
-		b.versions[n-1].Latest = true
-	}
-	return nil
+	return s
 }
 
 // fillBack reads a page of the names before one ("": the last ones). As in fill, the log is read first.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
@@ -42,6 +43,7 @@ type cursor struct {
 	versions []*object.Summary // of one name, for ViewAll
 	of       naming.ObjectName
 	held     bool
+	ahead    lookahead
 
 	back behind // of a walk back
 }
@@ -57,7 +59,7 @@ func (c *cursor) Seek(pos meta.Position) {
 	inside := c.read && len(c.names) > 0 && pos.Name >= c.names[0].name && pos.Name <= c.names[len(c.names)-1].name
 	c.pos = pos
 	c.versions, c.held = nil, false
-	c.back = behind{}
+	c.ahead, c.back = lookahead{}, behind{}
 	if !inside {
 		c.names, c.read, c.size = nil, false, pageFirst
 	}
@@ -220,40 +222,89 @@ func (c *cursor) nextVersion(ctx context.Context) (s *object.Summary, more bool,
 	return s, true, nil
 }
 
-// fillVersions reads versions of the name from the position on.
-func (c *cursor) fillVersions(ctx context.Context) error {
+// fillVersions reads versions of the name from the position on, from the newest on those of the names behind it too.
+func (c *cursor) fillVersions(ctx context.Context) (err error) {
 	k := cellKey{container: c.container, name: c.of}
-	from := int64(math.MaxInt64)
-	if c.pos.ID != 0 {
-		from = seqOf(c.pos.ID)
+	if c.pos.ID == 0 {
+		i, _ := slices.BinarySearchFunc(c.names, c.of, func(n listedName, name naming.ObjectName) int { return strings.Compare(string(n.name), string(name)) })
+		c.versions, err = c.ahead.take(ctx, c.names[i:], func(ctx context.Context, name naming.ObjectName) ([]*object.Summary, error) {
+			return c.m.versionsFrom(ctx, cellKey{container: c.container, name: name}, math.MaxInt64)
+		})
+		if len(c.versions) > 0 {
+			c.versions[0].Latest = true
+		}
+		return err
 	}
+	if c.versions, err = c.m.versionsFrom(ctx, k, seqOf(c.pos.ID)); err != nil || len(c.versions) == 0 {
+		return err
+	}
+	cl, err := c.m.cell(ctx, k, gocql.LocalQuorum)
+	if err == nil && cl.first != nil {
+		c.versions[0].Latest = int64(c.versions[0].ID) == cl.first.seq
+	}
+	return err
+}
+
+// versionsFrom reads versions of a name, the newest first: at most versionsPage from one on.
+func (m *Meta) versionsFrom(ctx context.Context, k cellKey, from int64) ([]*object.Summary, error) {
+	return m.versionRows(ctx, k.name, listRows, append(k.args(), from), versionsPage)
+}
+
+// versionsAbove reads versions of a name, the oldest first: those that are newer than one, one more than versionsPage at most.
+func (m *Meta) versionsAbove(ctx context.Context, k cellKey, above int64) ([]*object.Summary, error) {
+	return m.versionRows(ctx, k.name, listParts, append(k.args(), above, versionsPage+1), versionsPage+1)
+}
+
+func (m *Meta) versionRows(ctx context.Context, name naming.ObjectName, st statement, args []any, most int) (list []*object.Summary, err error) {
 	var bad error
-	newest := int64(0)
-	err := c.m.s.rows(ctx, listRows, append(k.args(), from), versionsPage, func(it *gocql.Iter) bool {
+	err = m.s.rows(ctx, st, args, most, func(it *gocql.Iter) bool {
 		var r row
-		if len(c.versions) == versionsPage || !it.Scan(&r.seq, &r.rec, &r.namer) {
+		if len(list) == most || !it.Scan(&r.seq, &r.rec, &r.namer) {
 			return false
 		}
 		var v *stored
-		if v, bad = r.parse(c.of); bad == nil {
-			newest = max(newest, r.seq)
-			c.versions = append(c.versions, &v.Summary)
+		if v, bad = r.parse(name); bad == nil {
+			list = append(list, &v.Summary)
 		}
 		return bad == nil
 	})
-	if err != nil || bad != nil || len(c.versions) == 0 {
-		return cmp.Or(err, bad)
+	if err = cmp.Or(err, bad); err != nil {
+		return nil, err
 	}
-	if c.pos.ID != 0 {
-		cl, err := c.m.cell(ctx, k, gocql.LocalQuorum)
-		if err != nil {
-			return err
-		}
-		newest = 0
-		if cl.first != nil {
-			newest = cl.first.seq
+	return list, nil
+}
+
+// lookahead reads versions of names before they are wanted, ever more names at once: a walk through many does not wait for each.
+type lookahead struct {
+	got map[naming.ObjectName][]*object.Summary
+	n   int // names of the next reading
+}
+
+// lookaheadMost bounds the names that are read at once.
+const lookaheadMost = 16
+
+// take gives what read finds for the first of some names, and reads further ones with it. What cannot be read of those is read again when it is wanted.
+func (a *lookahead) take(
+	ctx context.Context, names []listedName, read func(context.Context, naming.ObjectName) ([]*object.Summary, error),
+) ([]*object.Summary, error) {
+	first := names[0].name
+	if list, ok := a.got[first]; ok {
+		delete(a.got, first)
+		return list, nil
+	}
+	names = names[:min(len(names), max(1, a.n))]
+	a.n = min(2*max(1, a.n), lookaheadMost)
+	lists, failed := make([][]*object.Summary, len(names)), make([]error, len(names))
+	var all sync.WaitGroup
+	for i := range names {
+		all.Go(func() { lists[i], failed[i] = read(ctx, names[i].name) })
+	}
+	all.Wait()
+	a.got = map[naming.ObjectName][]*object.Summary{}
+	for i := range names[1:] {
+		if failed[i+1] == nil {
+			a.got[names[i+1].name] = lists[i+1]
 		}
 	}
-	c.versions[0].Latest = int64(c.versions[0].ID) == newest
-	return nil
+	return lists[0], failed[0]
 }
