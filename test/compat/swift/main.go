@@ -171,6 +171,13 @@ func (s *suite) one(ctx context.Context, p part, worker int) (o outcome) {
 		if serving.Config, o.err = nodes.Fresh(ctx, "swift"+strconv.Itoa(worker)); o.err != nil {
 			return o
 		}
+		// Several gateways may share such a store, so none makes a key ring by itself.
+		ring := filepath.Join(dir, "keyring.json")
+		if out, err := exec.CommandContext(ctx, s.binary, "keyring", "rotate", "--file", ring).CombinedOutput(); err != nil {
+			o.err = fmt.Errorf("keyring: %w\n%s", err, out)
+			return o
+		}
+		serving.Env = append(serving.Env, "PITHOS_ENCRYPTION_KEYRING="+ring)
 	}
 	server, err := service.Start(ctx, serving)
 	if err != nil {
