@@ -47,7 +47,11 @@ func (p *pass) forget(from block.Holder) {
 // has it.
 func (p *pass) content(ctx context.Context, account naming.AccountID, c object.Content) (held object.Content, source *meta.Source, err error) {
 	if c.Holder.IsZero() {
-		return c, nil, nil
+		if len(c.Map.Kept) > 0 && c.Keeps() && block.Sum(c.Map.Kept) != c.Map.Refs[0].ID {
+			err = errs.E("", errs.Corrupt, errs.Block, c.Map.Refs[0].ID.String()).
+				Because("", "bytes that a version of the source keeps do not match their hash; see pithos scrub")
+		}
+		return c, nil, err
 	}
 	p.mu.Lock()
 	known, ok := p.holders[c.Holder]

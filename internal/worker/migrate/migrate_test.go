@@ -21,6 +21,7 @@ import (
 	"pithos/internal/engine/cassandra"
 	"pithos/internal/engine/embedded"
 	"pithos/internal/engine/memory"
+	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/blob"
@@ -103,7 +104,7 @@ func newWorld(t *testing.T, s migrate.Stores, seed uint64) *world {
 		}
 		w.caller = backend.Caller{Principal: access.Principal{Account: id, User: u.ID, Canonical: a.Canonical, Admin: true}}
 	}
-	w.b = backend.New(backend.Stores{Keys: s.Keys, Buckets: s.Buckets, Meta: s.Meta, Blobs: s.Blobs}, backend.Options{BlockSize: 1 << 10, PartMin: 1})
+	w.b = backend.New(backend.Stores{Keys: s.Keys, Buckets: s.Buckets, Meta: s.Meta, Blobs: s.Blobs}, backend.Options{BlockSize: 1 << 10, PartMin: 1, KeepMax: 600})
 	for i, versioning := range []bucket.Versioning{bucket.VersioningOff, bucket.VersioningEnabled} {
 		name := fmt.Sprint("bucket-", i)
 		_, _, err := w.b.CreateContainer(t.Context(), w.caller, backend.NewContainer{
@@ -133,7 +134,7 @@ func (w *world) change(ctx context.Context, n int) {
 		var err error
 		switch k := w.rng.IntN(10); {
 		case k < 5:
-			size := []int{0, 1, 500, 3000, 100_000}[w.rng.IntN(5)] // the last is a tree of map blocks
+			size := []int{0, 1, 500, 1000, 3000, 100_000}[w.rng.IntN(6)] // the second and third are kept with their versions, the last is a tree of map blocks
 			data := bytes.Repeat(fmt.Appendf(nil, "%d ", w.rng.IntN(40)), size/2+1)[:size]
 			_, err = w.b.Put(ctx, w.caller, backend.PutRequest{
 				Container: to.Container, Name: to.Name, Body: backend.Body{Reader: bytes.NewReader(data), Size: int64(size)},
@@ -276,6 +277,25 @@ func TestMigrate(t *testing.T) {
 				w.users()
 			}
 		})
+	}
+}
+
+// TestDamagedKeptBytesAreNotMoved, as damaged blocks are not.
+func TestDamagedKeptBytesAreNotMoved(t *testing.T) {
+	all := engines(t)
+	w := newWorld(t, all["memory"](), 1)
+	c, err := w.s.Buckets.Resolve(t.Context(), "bucket-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &object.Version{Summary: object.Summary{Null: true, Size: 5, ETag: "e"}, Content: object.Content{
+		Map: block.Map{Refs: []block.Ref{{ID: block.Sum([]byte("bytes")), Len: 5}}, Kept: []byte("bytez")},
+	}}
+	if _, err := w.s.Meta.Commit(t.Context(), meta.Change{Container: c.ID, Account: c.Account, Name: "a", Now: time.Now(), Version: v}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := migrate.Run(t.Context(), w.s, all["memory"](), migrate.Options{}); !errs.Is(err, errs.Corrupt) || r.Added != 0 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 
