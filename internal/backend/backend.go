@@ -48,7 +48,7 @@ type Options struct {
 	UploadGrace  time.Duration // how long a writer may take before its intent expires: 24 h, extended while it writes
 	DefaultQuota bucket.Limit  // for accounts that have none of their own
 	Keeper       *seal.Keeper  // of the keys for encrypted objects; one that has none
-	// KeepMax is up to how many bytes a body lies in the record of its version and not in the blobstore: for metastores where one change costs
+	// KeepMax is up to how many bytes a body is kept with its version and not in the blobstore: for metastores where one change costs
 	// less than a block. What is kept so is not shared between objects. 0: none.
 	KeepMax int
 }
