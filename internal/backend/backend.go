@@ -39,7 +39,8 @@ type Stores struct {
 type Options struct {
 	Clock        clock.Clock   // clock.System
 	Log          *slog.Logger  // discards
-	Region       string        // "us-east-1"
+	Region       string        // the default one: "us-east-1"
+	NewIn        string        // region of containers whose maker names none: Region
 	BlockSize    int64         // block.SizeDefault
 	BufferBytes  int64         // memory for blocks being received, over all uploads: 128 MiB
 	ObjectMax    int64         // largest object, bytes: 50 TiB
@@ -73,6 +74,9 @@ func (o Options) withDefaults() Options {
 	if o.Region == "" {
 		o.Region = regionDefault
 	}
+	if o.NewIn == "" {
+		o.NewIn = o.Region
+	}
 	if o.Keeper == nil {
 		o.Keeper = seal.NewKeeper(seal.Options{Clock: o.Clock})
 	}
@@ -93,14 +97,15 @@ func setDefault[N ~int64](n *N, value N) {
 
 // Backend is the library that every door stands on. Its methods are safe for concurrent use.
 type Backend struct {
-	stores  Stores
-	opts    Options
-	lobby   lobby
-	slabs   *slab.Pool
-	pieces  pieces
-	readers readers
-	signIns chan struct{} // places for passwords being checked
-	decoy   atomic.Pointer[string]
+	stores   Stores
+	regional meta.Regional // nil: there is one region
+	opts     Options
+	lobby    lobby
+	slabs    *slab.Pool
+	pieces   pieces
+	readers  readers
+	signIns  chan struct{} // places for passwords being checked
+	decoy    atomic.Pointer[string]
 
 	hints    hints
 	hashmaps remembered
@@ -115,6 +120,7 @@ type Backend struct {
 func New(s Stores, o Options) *Backend {
 	o = o.withDefaults()
 	b := &Backend{stores: s, opts: o, slabs: slab.New(o.BufferBytes - o.BufferBytes/lobbyShare), signIns: make(chan struct{}, signInsAtOnce)}
+	b.regional, _ = s.Meta.(meta.Regional)
 	b.stores.Meta = watched{s.Meta, &b.watch}
 	b.lobby.open(o.BufferBytes / lobbyShare)
 	b.readers.open = make(map[block.Holder]int)
@@ -151,7 +157,7 @@ type NewContainer struct {
 	Account naming.AccountID
 	Name    naming.ContainerName
 	Bucket  naming.BucketName // global name to claim with it; "" for none
-	Region  string            // "" for the service's
+	Region  string            // "" for Options.NewIn
 	Config  bucket.Config
 }
 

@@ -95,7 +95,7 @@ func (b *Backend) assemble(ctx context.Context, container bucket.Container, u me
 	if err := b.sealParts(ctx, u, &v, r.Customer); err != nil {
 		return nil, err
 	}
-	w := b.newWriter(container.Account)
+	w := b.newWriter(container.Account, container.ID)
 	if err := b.join(ctx, w, parts, &v, b.blockSize(container)); err != nil {
 		w.giveUp(ctx)
 		if errs.Is(err, errs.Corrupt) { // unless a part was replaced meanwhile, and its blocks are gone

@@ -93,7 +93,7 @@ func (b *Backend) compose(ctx context.Context, c Caller, container bucket.Contai
 			return nil, err
 		}
 	}
-	w := b.newWriter(container.Account)
+	w := b.newWriter(container.Account, container.ID)
 	if err := w.compose(ctx, r, v, b.blockSize(container)); err != nil {
 		w.giveUp(ctx)
 		return nil, b.vanishedPiece(ctx, r.Pieces, err)

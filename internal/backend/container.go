@@ -27,7 +27,7 @@ func (b *Backend) find(ctx context.Context, r Ref) (bucket.Container, error) {
 }
 
 // CreateContainer makes a container. created is false when the caller's account already has it (the container is returned as it is).
-// Exists/Bucket when the global name belongs to another account; Invalid when the block size or the list is not allowed.
+// Exists/Bucket when the global name belongs to another account; Invalid when the block size, the list or the region is not allowed.
 func (b *Backend) CreateContainer(ctx context.Context, c Caller, n NewContainer) (container bucket.Container, created bool, err error) {
 	const op = "backend.CreateContainer"
 	if err := b.decide(ctx, op, c, access.CreateBucket, access.Resource{Account: n.Account, Container: n.Name, Bucket: n.Bucket}, deed{}); err != nil {
@@ -39,11 +39,12 @@ func (b *Backend) CreateContainer(ctx context.Context, c Caller, n NewContainer)
 	if err := checkLocking(bucket.Config{}, n.Config); err != nil {
 		return bucket.Container{}, false, fail(op, err)
 	}
-	if n.Region == "" {
-		n.Region = b.opts.Region
+	id, err := b.settle(&n)
+	if err != nil {
+		return bucket.Container{}, false, fail(op, err)
 	}
 	container, err = b.stores.Buckets.Create(ctx, bucket.Container{
-		ID: naming.NewContainerID(), Account: n.Account, Name: n.Name, Bucket: n.Bucket, Region: n.Region, Created: b.now(), Config: n.Config,
+		ID: id, Account: n.Account, Name: n.Name, Bucket: n.Bucket, Region: n.Region, Created: b.now(), Config: n.Config,
 	})
 	if err == nil {
 		return container, true, nil

@@ -103,6 +103,10 @@ func (b *Backend) copyOnce(ctx context.Context, c Caller, r CopyRequest) (v, sou
 		Container: container.ID, Account: container.Account, Name: r.Name, Now: b.now(),
 		Version: next, If: r.If, Limits: limits, Retain: retain(container), Share: share, Moved: r.moved,
 	}
+	if !next.Content.Holder.IsZero() && !b.together(o.Container.ID, container.ID) {
+		v, err := b.copyAcross(ctx, o, container, ch)
+		return v, o.Version, err
+	}
 	if !next.Content.Holder.IsZero() {
 		ch.Source = &meta.Source{Container: o.Container.ID, Name: o.Name, ID: o.ID}
 	}

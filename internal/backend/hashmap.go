@@ -74,7 +74,7 @@ func (b *Backend) PutBlocks(ctx context.Context, c Caller, r Ref, body Body) ([]
 	if err != nil {
 		return nil, fail(op, err)
 	}
-	w := b.newWriter(leaseOf(c))
+	w := b.newWriter(leaseOf(c), container.ID)
 	w.lease = true
 	ids, err := b.receiveLoose(ctx, w, body, b.blockSize(container))
 	if err == nil {
@@ -159,7 +159,7 @@ func (b *Backend) PutMap(ctx context.Context, c Caller, r MapRequest) (*object.V
 	if err := b.possessed(ctx, c, container.ID, container.Account, r.Name, refs); err != nil {
 		return nil, fail(op, err)
 	}
-	w := b.newWriter(container.Account)
+	w := b.newWriter(container.Account, container.ID)
 	if v.Content.Map, err = b.holdAll(ctx, w, refs); err == nil {
 		v.Content.Holder, v.BlockSize, v.Size, v.RootHash = w.holder, size, r.Size, block.RootHash(r.Blocks)
 		v.ETag, err = b.tag(ctx, &Object{Version: v, Container: container, b: b}, refs)

@@ -60,7 +60,7 @@ func (b *Backend) receivePart(ctx context.Context, container bucket.Container, u
 	if err != nil {
 		return object.Part{}, err
 	}
-	w := b.newWriter(container.Account)
+	w := b.newWriter(container.Account, container.ID)
 	got, err := b.receiveSealed(ctx, w, r.Body, b.blockSize(container), b.opts.PutMax, s)
 	if err != nil {
 		w.giveUp(ctx)
@@ -140,7 +140,7 @@ func (b *Backend) copyPart(ctx context.Context, c Caller, container bucket.Conta
 	if err != nil {
 		return object.Part{}, nil, err
 	}
-	w := b.newWriter(container.Account)
+	w := b.newWriter(container.Account, container.ID)
 	p, err := b.shareRange(ctx, w, o, off, n, r.From.MD5, r.Body.Checksums)
 	if err != nil {
 		w.giveUp(ctx)

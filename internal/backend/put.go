@@ -47,7 +47,7 @@ func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Vers
 	if err != nil {
 		return nil, fail(op, err)
 	}
-	w := b.newWriter(container.Account)
+	w := b.newWriter(container.Account, container.ID)
 	w.keep = b.opts.KeepMax
 	prove := r.rootProof(b.blockSize(container), s != nil)
 	got, err := b.receiveSealed(ctx, w, r.Body, b.blockSize(container), b.opts.PutMax, s)

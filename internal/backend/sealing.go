@@ -361,7 +361,7 @@ func (b *Backend) copyData(ctx context.Context, o *Object, container bucket.Cont
 	if r.Checksum != "" && !slices.Contains(body.Checksums, r.Checksum) {
 		body.Checksums = append(body.Checksums, r.Checksum)
 	}
-	w := b.newWriter(container.Account)
+	w := b.newWriter(container.Account, container.ID)
 	got, err := b.receiveSealed(ctx, w, body, b.blockSize(container), b.opts.PutMax, s)
 	if err != nil {
 		w.giveUp(ctx)

@@ -111,7 +111,7 @@ func (r *SpliceRequest) check(v *object.Version, n int64) error {
 
 // piece brings the new bytes into the store, held by a writer of their own.
 func (b *Backend) piece(ctx context.Context, c Caller, container bucket.Container, r SpliceRequest) (*writer, block.Map, int64, error) {
-	w := b.newWriter(container.Account)
+	w := b.newWriter(container.Account, container.ID)
 	if r.From != nil {
 		o, err := b.openSource(ctx, c, r.From.Source, r.From.If, false, false)
 		if err != nil {
@@ -189,7 +189,7 @@ func (b *Backend) spliceOnce(ctx context.Context, c Caller, container bucket.Con
 	if err != nil {
 		return nil, err
 	}
-	w := b.newWriter(container.Account)
+	w := b.newWriter(container.Account, container.ID)
 	if err := b.splice(ctx, w, container, old, v, strands, size); err != nil {
 		w.giveUp(ctx)
 		return nil, err

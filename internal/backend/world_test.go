@@ -47,6 +47,10 @@ func newWorld(t *testing.T, change ...func(*backend.Stores, *backend.Options)) *
 	if strings.HasPrefix(t.Name(), "TestWithSmallBodiesKept/") {
 		opts.KeepMax = blockSize
 	}
+	if strings.HasPrefix(t.Name(), "TestInAFurtherRegion/") {
+		opts.NewIn = north
+		w.stores.Meta = inRegions(t, w.stores.Meta, memory.New(w.clock).Meta())
+	}
 	for _, c := range change {
 		c(&w.stores, &opts)
 	}

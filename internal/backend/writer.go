@@ -24,15 +24,19 @@ func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 // Order: the intent before the first reference, references before the commit. A writer that does not end in a commit ends in
 // giveUp; what it held is released by the collector, in the one place that does so.
 type writer struct {
-	b       *Backend
-	account naming.AccountID
-	holder  block.Holder // zero until something has to be held
-	renew   time.Time    // when to extend the intent
-	lease   bool         // the holder outlives the request and a restart, until its intent expires
-	keep    int          // a body that is one block of at most so many bytes is kept with its version
+	b         *Backend
+	account   naming.AccountID
+	container naming.ContainerID // in whose region the holder lives
+	holder    block.Holder       // zero until something has to be held
+	renew     time.Time          // when to extend the intent
+	lease     bool               // the holder outlives the request and a restart, until its intent expires
+	keep      int                // a body that is one block of at most so many bytes is kept with its version
 }
 
-func (b *Backend) newWriter(account naming.AccountID) *writer { return &writer{b: b, account: account} }
+// newWriter makes one for what is written into a container, held for an account.
+func (b *Backend) newWriter(account naming.AccountID, id naming.ContainerID) *writer {
+	return &writer{b: b, account: account, container: id}
+}
 
 // intend makes sure that the holder's intent stands and will for a while.
 func (w *writer) intend(ctx context.Context) error {
@@ -40,7 +44,7 @@ func (w *writer) intend(ctx context.Context) error {
 	grace := w.b.opts.UploadGrace
 	switch {
 	case w.holder.IsZero():
-		h := block.NewHolder()
+		h := w.b.newHolder(w.container)
 		if err := w.b.stores.Meta.Intend(ctx, h, meta.Intent{Account: w.account, Expires: now.Add(grace), Lease: w.lease}); err != nil {
 			return err
 		}

@@ -130,6 +130,7 @@ const (
 	KeyMismatch    Reason = "key-mismatch"     // the client's key is not the one with which the content was encrypted
 	KeyUnwanted    Reason = "key-unwanted"     // the client brings a key for content that is not encrypted with one
 	Older          Reason = "older"            // the thing has a change that is newer
+	BadRegion      Reason = "bad-region"       // there is no region of that name
 	KeyLost        Reason = "key-lost"         // the key that opens the content is gone from the key ring or the key service
 )
 

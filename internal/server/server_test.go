@@ -44,6 +44,12 @@ func (b *buffer) String() string {
 // start runs a server on free ports until the test ends or stop is called.
 func start(t *testing.T, data string, change func(*config.Config)) *running {
 	t.Helper()
+	return startOn(t, data, server.OpenEmbedded(nil), change)
+}
+
+// startOn is start on an engine of the test's own.
+func startOn(t *testing.T, data string, open server.Opener, change func(*config.Config)) *running {
+	t.Helper()
 	cfg := config.Default()
 	cfg.Data, cfg.S3.Listen, cfg.Admin.Listen, cfg.OpenStack.Listen = data, "127.0.0.1:0", "127.0.0.1:0", config.Off
 	if change != nil {
@@ -54,7 +60,7 @@ func start(t *testing.T, data string, change func(*config.Config)) *running {
 	started, ended := make(chan server.Started, 1), make(chan error, 1)
 	go func() {
 		ended <- server.Run(ctx, server.Options{
-			Config: cfg, Open: server.OpenEmbedded(nil), Version: "test", Started: func(s server.Started) { started <- s },
+			Config: cfg, Open: open, Version: "test", Started: func(s server.Started) { started <- s },
 			Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		})
 	}()

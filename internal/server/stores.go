@@ -14,6 +14,7 @@ import (
 	"pithos/internal/engine/cassandra"
 	"pithos/internal/engine/embedded"
 	"pithos/internal/engine/filekeys"
+	"pithos/internal/naming"
 	"pithos/internal/seal"
 	"pithos/internal/store/blob"
 	"pithos/internal/store/bucket"
@@ -113,9 +114,18 @@ func (s *stores) answer(ctx context.Context) error {
 	return cmp.Or(
 		s.keys.Accounts(ctx, "", func(a key.Account) bool { first = a; return false }),
 		s.engine.Buckets().Containers(ctx, first.ID, "", func(bucket.Container) bool { return false }),
-		func() error { _, err := s.engine.Meta().AccountUsage(ctx, first.ID); return err }(),
+		metaAnswers(ctx, s.engine.Meta(), first.ID),
 		s.engine.Blobs().Walk(ctx, nil, func(blob.Info) bool { return false }),
 	)
+}
+
+// metaAnswers asks a metastore a small question. Of one with regions it is enough that one of them answers: the containers there can be used.
+func metaAnswers(ctx context.Context, m meta.Store, account naming.AccountID) error {
+	if r, ok := m.(interface{ Answers(context.Context) error }); ok {
+		return r.Answers(ctx)
+	}
+	_, err := m.AccountUsage(ctx, account)
+	return err
 }
 
 // newBackend puts the backend on the stores with the configuration's limits.

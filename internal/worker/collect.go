@@ -25,7 +25,11 @@ type Collection struct {
 	Blobs   blob.Store
 	// Unread filters out dead holders whose blocks somebody is still reading (backend.Backend.Unread); nil: nobody reads.
 	Unread func(dead []block.Holder) []block.Holder
-	Clock  clock.Clock
+	// Whole, if set, tells whether Holders knows of all whose blocks are in Blobs. It is asked after holders were read from the blobstore and before the unknown
+	// among them are given up: the metastore of a region is entered in the blobstore before its first holder comes, so that whoever saw one of those holders
+	// sees the entry then. An error ends the hunt for orphans until the next one.
+	Whole func(ctx context.Context) error
+	Clock clock.Clock
 	// Grace is how long a holder is dead before its references go. Readers in this process are known; the grace is for those of others.
 	Grace time.Duration
 	// Interval is the wait between two rounds, OrphansEvery that between two hunts for orphans; a hunt reads every holder.
@@ -90,6 +94,9 @@ func NewCollector(c Collection) *Collector {
 // huntFirst is the part of OrphansEvery after which the first hunt comes.
 const huntFirst = 24
 
+// huntAgain is when a hunt that failed is begun anew: it fails as long as part of the metadata cannot be asked.
+const huntAgain = 10 * time.Minute
+
 // phases in their order. Each does one step from the cursor on and reports whether it has come to its end.
 func (c *Collector) phases() []phase {
 	return []phase{
@@ -116,6 +123,11 @@ func (c *Collector) Step(ctx context.Context) (time.Duration, error) {
 		var r CollectReport
 		done, err := phases[c.phase].step(ctx, now, &c.at, &r)
 		c.add(r)
+		if err != nil && phases[c.phase].name == "orphans" { // space that is known to be free comes back all the same
+			c.hunt, c.at = now.Add(min(c.OrphansEvery, huntAgain)), cursor{}
+			c.phase++
+			return 0, failed("worker.Collector.Step", err)
+		}
 		if err != nil || !done {
 			return 0, failed("worker.Collector.Step", err)
 		}
@@ -206,6 +218,9 @@ func (c *Collector) orphans(ctx context.Context, now time.Time, at *cursor, r *C
 	if err != nil {
 		return false, err
 	}
+	if err := c.whole(ctx, alive, dead, batch); err != nil {
+		return false, err
+	}
 	for i, h := range batch {
 		if alive[i] || dead[h] {
 			continue
@@ -217,6 +232,19 @@ func (c *Collector) orphans(ctx context.Context, now time.Time, at *cursor, r *C
 	}
 	at.holder = batch[len(batch)-1]
 	return len(batch) < holdersPerStep, nil
+}
+
+// whole asks Whole when there is somebody to be given up.
+func (c *Collector) whole(ctx context.Context, alive []bool, dead map[block.Holder]bool, batch []block.Holder) error {
+	if c.Whole == nil {
+		return nil
+	}
+	for i, h := range batch {
+		if !alive[i] && !dead[h] {
+			return c.Whole(ctx)
+		}
+	}
+	return nil
 }
 
 // knownDead are holders that wait for their release anyway, so that they are not taken for orphans. They are looked

@@ -209,6 +209,48 @@ func TestAWriterThatVanishedLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestAnIncompleteMetastoreGivesUpNobody hunts for orphans in a blobstore that keeps holders of a metastore which is not asked. It leaves all of them, and what is known to be
+// dead goes all the same.
+func TestAnIncompleteMetastoreGivesUpNobody(t *testing.T) {
+	f := newFixture(t, bucket.Config{})
+	f.put("x", []byte("known"))
+	f.delete("x")
+	stranger := block.NewHolder()
+	if err := f.stores.Blobs.Put(t.Context(), blob.Hold{Holder: stranger, Account: "a"}, block.Sum(stranger[:]), block.Strip(stranger[:])); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	col := f.collector()
+	missing := errors.New("a region is missing here")
+	col.Whole = func(context.Context) error {
+		asked++
+		return missing
+	}
+	if r, err := col.Round(t.Context(), 0, nil); !errors.Is(err, missing) || r.Orphans != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	f.clock.Advance(48 * time.Hour)
+	failures := 0
+	for range 100 {
+		wait, err := col.Step(t.Context())
+		if err != nil {
+			failures++
+		}
+		if wait > time.Second {
+			break
+		}
+	}
+	if n := len(f.blocks()); failures != 1 || asked != 2 || n != 1 {
+		t.Errorf("%d failures, asked %d times, %d blocks are left", failures, asked, n)
+	}
+	col.Whole = nil
+	f.clock.Advance(time.Hour)
+	steps(t, col)
+	if n := len(f.blocks()); n != 0 {
+		t.Errorf("%d blocks are left when all metastores are asked", n)
+	}
+}
+
 // lying is a blobstore that gives other bytes for some blocks.
 type lying struct {
 	blob.Store

@@ -60,7 +60,7 @@ func createBucket(ctx context.Context, c *call) (*reply, error) {
 		return nil, err
 	}
 	same := slices.Equal(container.Config.ACL.Grants, n.Config.ACL.Grants) && (!asked || container.Config.Ownership == n.Config.Ownership) &&
-		(container.Config.ObjectLock || !n.Config.ObjectLock)
+		(container.Config.ObjectLock || !n.Config.ObjectLock) && (n.Region == "" || container.Region == n.Region)
 	if !created && !same {
 		return nil, fail(BucketAlreadyExists, "")
 	}
@@ -101,7 +101,7 @@ func (c *call) readConfiguration(n *backend.NewContainer) error {
 	switch {
 	case doc.LocationConstraint == "" && !c.door.o.AsSwift:
 		return nil
-	case doc.LocationConstraint != c.door.o.Region:
+	case doc.LocationConstraint != c.door.o.Region && !slices.Contains(c.door.b.Regions(), doc.LocationConstraint):
 		return fail(IllegalLocationConstraint, "The "+clip(doc.LocationConstraint)+
 			" location constraint is incompatible for the region specific endpoint this request was sent to.")
 	}

@@ -93,7 +93,7 @@ func New(b *backend.Backend, o Options) *Door {
 	}
 	return &Door{
 		b: b, o: o, table: newTable(rows()), hostID: newHostID(),
-		verifier: sigv4.New(o.Clock, o.Region, o.Log),
+		verifier: sigv4.New(o.Clock, o.Region, o.Log, b.Regions()...),
 	}
 }
 

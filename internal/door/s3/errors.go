@@ -339,6 +339,8 @@ func codeOfInvalid(e *errs.Error) code {
 		return InvalidRequest
 	case errs.SelfCopy, errs.BadSource, errs.ChecksumType, errs.SizeDiffers, errs.KeyRequired, errs.KeyMismatch, errs.KeyUnwanted, errs.KeyLost:
 		return InvalidRequest
+	case errs.BadRegion:
+		return InvalidLocationConstraint
 	case errs.SlowBody:
 		return RequestTimeout
 	case errs.MarkerTarget:

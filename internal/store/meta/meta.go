@@ -373,3 +373,17 @@ type DueVersion struct {
 	ID        object.VersionID
 	Expires   time.Time
 }
+
+// Regional is the ability of a metastore to keep containers in regions, each of which has a metastore of its own. A store without it is one region.
+//
+// Where a container lives stands in its id, and where a holder does in its own, so that every call of Store finds its way by its arguments.
+type Regional interface {
+	// NewContainer draws an id for a container that is to live in a region; "" is the default one. Invalid, reason BadRegion, when there is none of that name.
+	NewContainer(region string) (naming.ContainerID, error)
+	// NewHolder draws a holder for what is written into a container. Those of other regions cannot be named there.
+	NewHolder(container naming.ContainerID) block.Holder
+	// Together reports whether a version in one of the containers may share the holder of a version in the other (Change.Source).
+	Together(a, b naming.ContainerID) bool
+	// Regions lists the names of the regions, the default one first.
+	Regions() []string
+}

@@ -76,7 +76,7 @@ func (v *Verifier) formV4(ctx context.Context, f *Form, lookup Lookup) (*Auth, e
 		return nil, badField("X-Amz-Date", f.Date, "X-Amz-Date must be formatted via ISO8601 Long format.")
 	}
 	fault := func(what string, _ ...Field) error { return badField("X-Amz-Credential", f.Credential, what) }
-	if err := c.check(v.region, at, fault); err != nil {
+	if err := c.check(&v.scope, at, fault); err != nil {
 		return nil, err
 	}
 	if now := v.clock.Now(); at.After(now.Add(SkewMax)) {

@@ -39,15 +39,15 @@ func parseCredential(s string) (c credential, ok bool) {
 }
 
 // check compares the scope with what this service expects. fault builds the refusal.
-func (c *credential) check(region string, at time.Time, fault func(what string, f ...Field) error) error {
+func (c *credential) check(here *scope, at time.Time, fault func(what string, f ...Field) error) error {
 	var day [8]byte
 	switch {
 	case c.terminal != terminal:
 		return fault("incorrect terminal " + strconv.Quote(clip(c.terminal)) + ". This endpoint uses \"" + terminal + "\".")
 	case c.service != service:
 		return fault("incorrect service " + strconv.Quote(clip(c.service)) + ". This endpoint belongs to \"" + service + "\".")
-	case c.region != region:
-		return fault("the region '"+clip(c.region)+"' is wrong; expecting '"+region+"'", Field{"Region", region})
+	case !here.has(c.region):
+		return fault("the region '"+clip(c.region)+"' is wrong; expecting '"+here.own+"'", Field{"Region", here.own})
 	case string(at.AppendFormat(day[:0], "20060102")) != c.date:
 		return fault("Invalid credential date \"" + c.date + "\". This date is not the same as X-Amz-Date: \"" + at.Format("20060102") + "\".")
 	}
@@ -116,7 +116,7 @@ func (v *Verifier) v4Header(ctx context.Context, r *Request, t *target, rest str
 	if err != nil {
 		return nil, err
 	}
-	if err := c.check(v.region, at, headerFault); err != nil {
+	if err := c.check(&v.scope, at, headerFault); err != nil {
 		return nil, err
 	}
 	if err := checkSkew(at, v.clock.Now()); err != nil {
@@ -174,7 +174,7 @@ func (v *Verifier) v4Query(ctx context.Context, r *Request, t *target, lookup Lo
 	if !ok {
 		return nil, queryFault("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
 	}
-	if err := c.check(v.region, at, credentialFault); err != nil {
+	if err := c.check(&v.scope, at, credentialFault); err != nil {
 		return nil, err
 	}
 	if r.StrictLife && strings.HasPrefix(life, "-") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,16 +52,25 @@ type Lookup func(ctx context.Context, accessKey string) (secret string, err erro
 
 // Verifier checks signatures. It is safe for concurrent use and must not be copied.
 type Verifier struct {
-	clock  clock.Clock
-	region string
-	log    *slog.Logger
-	keys   keyCache
-	bufs   sync.Pool // of *[]byte
+	clock clock.Clock
+	scope scope
+	log   *slog.Logger
+	keys  keyCache
+	bufs  sync.Pool // of *[]byte
 }
 
-// New makes a verifier for a region. It keeps a bounded cache of signing keys.
-func New(c clock.Clock, region string, log *slog.Logger) *Verifier {
-	v := &Verifier{clock: c, region: region, log: log}
+// scope are the regions that requests may be signed for.
+type scope struct {
+	own  string
+	also []string
+}
+
+func (s *scope) has(region string) bool { return region == s.own || slices.Contains(s.also, region) }
+
+// New makes a verifier for a region. It takes what is signed for the regions in also too: clients that learn where a bucket is sign for that from then on. It keeps
+// a bounded cache of signing keys.
+func New(c clock.Clock, region string, log *slog.Logger, also ...string) *Verifier {
+	v := &Verifier{clock: c, scope: scope{region, also}, log: log}
 	v.bufs.New = func() any { b := make([]byte, 0, 2048); return &b }
 	return v
 }

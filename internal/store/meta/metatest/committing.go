@@ -255,7 +255,7 @@ var committing = []sentence{
 		e.puts("a")
 		source := e.put("source", e.data(5))
 		e.remove("source", source.ID)
-		c := e.change("a", dataOf(3, 100, block.NewHolder()))
+		c := e.change("a", dataOf(3, 100, e.newHolder()))
 		c.If.IfNoneMatch = []string{"*"}
 		c.Upload = "unknown"
 		c.Source = &meta.Source{Container: e.container, Name: "source", ID: source.ID}
@@ -291,7 +291,7 @@ var committing = []sentence{
 		errstest.Closed(e, "Scan", err)
 		cursor.Close()
 		errstest.Closed(e, "Begin", s.Begin(ctx, meta.Upload{UploadKey: meta.UploadKey{Container: e.container, Name: "a", ID: "1"}}))
-		errstest.Closed(e, "Intend", s.Intend(ctx, block.NewHolder(), meta.Intent{Account: e.account, Expires: far}))
+		errstest.Closed(e, "Intend", s.Intend(ctx, e.newHolder(), meta.Intent{Account: e.account, Expires: far}))
 		_, err = s.Dead(ctx, far, 1)
 		errstest.Closed(e, "Dead", err)
 		_, err = s.AccountUsage(ctx, e.account)

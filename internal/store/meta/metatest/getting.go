@@ -172,7 +172,7 @@ var getting = []sentence{
 		e.wantMissing("a", meta.Which{By: meta.ByID, ID: id - 1}, errs.Version)
 		e.wantMissing("a", meta.Which{By: meta.TheNull}, errs.Version)
 		e.wantMissing("b", meta.Which{By: meta.ByID, ID: id}, errs.Version)
-		_, err := e.s.Get(e.Context(), naming.NewContainerID(), "a", meta.Which{})
+		_, err := e.s.Get(e.Context(), e.newContainer(), "a", meta.Which{})
 		if !errs.IsThing(err, errs.NotFound, errs.Object) {
 			e.Errorf("in a container never seen: %v", err)
 		}

@@ -67,7 +67,7 @@ var holding = []sentence{
 		}
 	}},
 	{"Holder/that was never intended, or is unknown, is neither alive nor dead", func(e *env) {
-		h := block.NewHolder()
+		h := e.newHolder()
 		if e.alive(h) || e.dead(h, far) {
 			e.Error("alive or dead")
 		}
@@ -75,7 +75,7 @@ var holding = []sentence{
 	}},
 	{"Alive/tells of many, in the order asked", func(e *env) {
 		a, b := e.intend(), e.intend()
-		got, err := e.s.Alive(e.Context(), []block.Holder{a, block.NewHolder(), b, a})
+		got, err := e.s.Alive(e.Context(), []block.Holder{a, e.newHolder(), b, a})
 		errstest.OK(e, err)
 		e.wantSame("alive", got, []bool{true, false, true, true})
 		got, err = e.s.Alive(e.Context(), nil)
@@ -156,7 +156,7 @@ var holding = []sentence{
 		}
 	}},
 	{"Abandon/makes an unknown holder dead, so that an orphan is collected", func(e *env) {
-		h := block.NewHolder()
+		h := e.newHolder()
 		errstest.OK(e, e.s.Abandon(e.Context(), h))
 		if e.alive(h) || !e.dead(h, time.Time{}) {
 			e.Error("alive, or not dead")
@@ -184,7 +184,7 @@ var holding = []sentence{
 		at := e.now.Add(time.Minute)
 		var holders []block.Holder
 		for _, d := range []time.Duration{-time.Second, 0, time.Second} {
-			h := block.NewHolder()
+			h := e.newHolder()
 			e.holders = append(e.holders, h)
 			errstest.OK(e, e.s.Intend(e.Context(), h, meta.Intent{Account: e.account, Expires: at.Add(d), Lease: d == 0}))
 			holders = append(holders, h)
@@ -247,7 +247,7 @@ var holding = []sentence{
 		}
 	}},
 	{"Extend/fails once the intent is gone, and revives nothing", func(e *env) {
-		abandoned, reaped, forgotten, unknown := e.intend(), e.intend(), e.intend(), block.NewHolder()
+		abandoned, reaped, forgotten, unknown := e.intend(), e.intend(), e.intend(), e.newHolder()
 		v := e.data(1)
 		named := v.Content.Holder
 		e.put("a", v)
@@ -266,7 +266,7 @@ var holding = []sentence{
 	{"Forget/leaves what is alive, and repeating it is harmless", func(e *env) {
 		v, intended := e.data(1), e.intend()
 		e.put("a", v)
-		e.forget(v.Content.Holder, intended, block.NewHolder())
+		e.forget(v.Content.Holder, intended, e.newHolder())
 		if !e.alive(v.Content.Holder) || !e.alive(intended) {
 			e.Fatal("a living holder was forgotten")
 		}

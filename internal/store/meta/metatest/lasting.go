@@ -3,10 +3,8 @@ package metatest
 import (
 	"time"
 
-	"pithos/internal/block"
 	"pithos/internal/errs"
 	"pithos/internal/errs/errstest"
-	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/meta"
 )
@@ -69,7 +67,7 @@ var lasting = []sentence{
 		e.puts("a")
 	}},
 	{"Reopen/a lease lives on, until it expires", func(e *env) {
-		h := block.NewHolder()
+		h := e.newHolder()
 		e.holders = append(e.holders, h)
 		errstest.OK(e, e.s.Intend(e.Context(), h, meta.Intent{Account: e.account, Expires: e.now.Add(time.Hour), Lease: true}))
 		e.puts("a") // what comes later in the log makes the intent durable
@@ -103,7 +101,7 @@ var lasting = []sentence{
 		e.wantSame("everything", e.whole(e.place), before)
 		e.wantMissing("b", meta.Which{}, errs.Object)
 		e.wantUsage(meta.Usage{Objects: 1, Bytes: 4, Versions: 2, Stored: kept.Size + 4})
-		_, err := e.s.Get(e.Context(), naming.NewContainerID(), "a", meta.Which{})
+		_, err := e.s.Get(e.Context(), e.newContainer(), "a", meta.Which{})
 		errstest.Want(e, err, errs.NotFound, errs.Object)
 	}},
 }

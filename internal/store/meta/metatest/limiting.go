@@ -89,7 +89,7 @@ var limiting = []sentence{
 		e.wantUsage(meta.Usage{Objects: 1, Bytes: 99, Versions: 1, Stored: 99})
 	}},
 	{"Limits/of the account see all of its containers", func(e *env) {
-		second := e.use(place{naming.NewContainerID(), e.account})
+		second := e.use(place{e.newContainer(), e.account})
 		e.put("a", e.data(60))
 		c := e.change("a", e.data(60))
 		c.Container = second.container
@@ -104,7 +104,7 @@ var limiting = []sentence{
 		}
 	}},
 	{"Usage/of whom nobody knows is zero", func(e *env) {
-		c, err := e.s.ContainerUsage(e.Context(), naming.NewContainerID())
+		c, err := e.s.ContainerUsage(e.Context(), e.newContainer())
 		errstest.OK(e, err)
 		a, err := e.s.AccountUsage(e.Context(), e.account+"-unknown")
 		errstest.OK(e, err)

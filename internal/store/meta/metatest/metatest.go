@@ -33,6 +33,9 @@ type Options struct {
 	Names int
 	// Seed of everything random; 0: drawn and printed.
 	Seed uint64
+	// Container and Holder draw ids, for stores that read something in them; nil: any will do.
+	Container func() naming.ContainerID
+	Holder    func() block.Holder
 }
 
 // Run runs the suite. open gives a store to each subtest, which the engine closes again with t.Cleanup (a second Close must be
@@ -103,8 +106,24 @@ func newEnv(t *testing.T, s meta.Store, o Options, stream uint64) *env {
 
 // newPlace is a fresh container of a fresh account.
 func (e *env) newPlace() place {
-	id := naming.NewContainerID()
+	id := e.newContainer()
 	return e.use(place{id, naming.AccountID("metatest-" + id.String())})
+}
+
+// newContainer draws an id.
+func (e *env) newContainer() naming.ContainerID {
+	if e.o.Container != nil {
+		return e.o.Container()
+	}
+	return naming.NewContainerID()
+}
+
+// newHolder draws a holder for the test's containers.
+func (e *env) newHolder() block.Holder {
+	if e.o.Holder != nil {
+		return e.o.Holder()
+	}
+	return block.NewHolder()
 }
 
 // use makes the final check look at p too.
@@ -130,7 +149,7 @@ func (e *env) tick() time.Time {
 // intend is a fresh holder with an intent of an hour.
 func (e *env) intend() block.Holder {
 	e.Helper()
-	h := block.NewHolder()
+	h := e.newHolder()
 	e.holders = append(e.holders, h)
 	errstest.OK(e, e.s.Intend(e.Context(), h, meta.Intent{Account: e.account, Expires: e.now.Add(time.Hour)}))
 	return h

@@ -260,7 +260,7 @@ var racing = []sentence{
 		}
 	}},
 	{"Race/writers of many names and containers leave everything whole", func(e *env) {
-		second := e.use(place{naming.NewContainerID(), e.account})
+		second := e.use(place{e.newContainer(), e.account})
 		changes := e.prepare(e.count(300), func(i int) meta.Change {
 			n := naming.ObjectName(fmt.Sprintf("%d", e.rng.IntN(5)))
 			var c meta.Change

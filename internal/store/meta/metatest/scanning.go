@@ -54,7 +54,7 @@ func at(entries []object.Summary, pos meta.Position) meta.Position {
 
 var scanning = []sentence{
 	{"Scan/of nothing ends at once, and the end stays", func(e *env) {
-		c := e.s.Scan(e.Context(), naming.NewContainerID(), meta.View{Kind: meta.ViewAll})
+		c := e.s.Scan(e.Context(), e.newContainer(), meta.View{Kind: meta.ViewAll})
 		defer c.Close()
 		for range 3 {
 			if got := e.next(c); got != (meta.Position{}) {

@@ -5,7 +5,6 @@ import (
 
 	"pithos/internal/errs"
 	"pithos/internal/errs/errstest"
-	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/meta"
 )
@@ -45,7 +44,7 @@ var sealing = []sentence{
 	}},
 	{"Seal/touches no other container", func(e *env) {
 		errstest.OK(e, e.s.Seal(e.Context(), e.container))
-		e.place = e.use(place{naming.NewContainerID(), e.account})
+		e.place = e.use(place{e.newContainer(), e.account})
 		e.puts("a")
 		e.begin("a", "1")
 	}},
@@ -68,7 +67,7 @@ var sealing = []sentence{
 		e.wantEmpty(true, true)
 	}},
 	{"Drop/forgets what is left, and the seal stays", func(e *env) {
-		second := e.use(place{naming.NewContainerID(), e.account})
+		second := e.use(place{e.newContainer(), e.account})
 		c := e.change("a", e.data(7))
 		c.Container = second.container
 		e.commit(c)

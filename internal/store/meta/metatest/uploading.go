@@ -67,7 +67,7 @@ var uploading = []sentence{
 		for _, other := range []meta.UploadKey{
 			{Container: e.container, Name: "a", ID: "2"},
 			{Container: e.container, Name: "b", ID: "1"},
-			{Container: naming.NewContainerID(), Name: "a", ID: "1"},
+			{Container: e.newContainer(), Name: "a", ID: "1"},
 		} {
 			_, err := e.s.FindUpload(e.Context(), other)
 			errstest.Want(e, err, errs.NotFound, errs.Upload)
