@@ -30,7 +30,6 @@ func inRegions(t *testing.T, here, there meta.Store) meta.Store {
 // TestInAFurtherRegion runs what writes in many ways where the bucket lives in another region than the default one.
 func TestInAFurtherRegion(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
-		"put":         TestWhatIsPutIsRead,
 		"cut":         TestACutBodyLeavesTheOldObject,
 		"copy":        TestACopySharesItsSourcesBlocks,
 		"replaced":    TestACopyOfAReplacedSourceTakesTheNewOne,
@@ -42,7 +41,6 @@ func TestInAFurtherRegion(t *testing.T) {
 		"hashmap":     TestAnObjectIsMadeOfBlocksThatWereSent,
 		"possession":  TestKnowingAHashGivesNobodyBytes,
 		"lease":       TestALeaseEnds,
-		"splice":      TestSplicesAgreeWithAByteSlice,
 		"appends":     TestParallelAppendsDoNotOverlap,
 		"folders":     TestATreeIsCopiedMovedAndDeleted,
 		"purge":       TestHistoryIsPurgedByTime,

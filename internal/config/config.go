@@ -39,6 +39,9 @@ type Config struct {
 	Testing    Testing
 	Log        Log
 
+	Region  string    // where new containers live whose maker names no region; "": S3.Region
+	Regions []*Region // further ones
+
 	// Notes are remarks for the operator about what was read, for example a variable that means nothing.
 	Notes []string
 }
@@ -246,16 +249,30 @@ type Cluster struct {
 
 // NamedCluster is a store of kind Cassandra by the name of its section.
 type NamedCluster struct {
-	Store string
+	Store  string // "keystore", "bucketstore", "metastore" or "blobstore"
+	Region string // of a metastore; "": the default one
 	Cluster
 }
 
-// Clusters lists the stores of kind Cassandra.
+// Section is where the store stands in the file.
+func (n *NamedCluster) Section() string {
+	if n.Region != "" {
+		return (&Region{Name: n.Region}).section()
+	}
+	return n.Store
+}
+
+// Clusters lists the stores of kind Cassandra, all metastores before the blobstore.
 func (c *Config) Clusters() []NamedCluster {
 	var list []NamedCluster
-	for _, s := range c.clusters() {
+	for _, s := range c.stores() {
+		if s.section == "blobstore" {
+			for _, r := range c.Regions {
+				list = append(list, NamedCluster{"metastore", r.Name, r.Meta.Cluster})
+			}
+		}
 		if s.kind == Cassandra {
-			list = append(list, NamedCluster{s.section, *s.cluster})
+			list = append(list, NamedCluster{s.section, "", *s.cluster})
 		}
 	}
 	return list
@@ -267,13 +284,23 @@ type clusterOf struct {
 	cluster       *Cluster
 }
 
-func (c *Config) clusters() []clusterOf {
+// stores are the four stores.
+func (c *Config) stores() []clusterOf {
 	return []clusterOf{
 		{"keystore", c.Keystore.Kind, &c.Keystore.Cluster},
 		{"bucketstore", c.Buckets.Kind, &c.Buckets.Cluster},
 		{"metastore", c.Meta.Kind, &c.Meta.Cluster},
 		{"blobstore", c.Blobs.Kind, &c.Blobs.Cluster},
 	}
+}
+
+// clusters are those of the four stores and of the regions.
+func (c *Config) clusters() []clusterOf {
+	list := c.stores()
+	for _, r := range c.Regions {
+		list = append(list, clusterOf{r.section(), r.Meta.Kind, &r.Meta.Cluster})
+	}
+	return list
 }
 
 // Limits bound what one request or the whole service may take.

@@ -350,6 +350,44 @@ func TestWrittenConfigurationReadsBackTheSame(t *testing.T) {
 	}
 }
 
+func TestRegions(t *testing.T) {
+	const stores = "s3: {region: south}\nmetastore: {kind: cassandra, hosts: [a]}\nblobstore: {kind: cassandra, hosts: [a]}\n"
+	c, err := config.Load(config.Sources{File: write(t, stores+"region: eu-north\nregions:\n  eu-north: {metastore: {hosts: [a], home: dc2}}\n  west: {metastore: {kind: cassandra, hosts: [b], keyspace: pm}}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, cl := range c.Clusters() {
+		got = append(got, cl.Section()+" "+cl.Keyspace+" "+cl.Home)
+	}
+	want := []string{"metastore pithos_meta ", "regions.eu-north.metastore pithos_meta_eu_north dc2", "regions.west.metastore pm ", "blobstore pithos_blobs "}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	again, err := config.Load(config.Sources{File: write(t, string(c.YAML()))})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, c.YAML())
+	}
+	if diff := cmp.Diff(c, again); diff != "" {
+		t.Errorf("%s\n%s", diff, c.YAML())
+	}
+	for text, want := range map[string]string{
+		stores + "region: west":                                                    "neither s3.region (south) nor below regions",
+		stores + "regions: {south: {metastore: {hosts: [a]}}}":                     "is s3.region too",
+		stores + "regions: {north: {}}":                                            "needs hosts",
+		stores + "regions: {'no rth': {}}":                                         "is not a region name",
+		stores + "regions: {north: {blobstore: {}}}":                               "unknown key",
+		stores + "regions: {north: {metastore: {kind: embedded}}}":                 "cassandra",
+		stores + "regions: {n: {metastore: {hosts: [a], keyspace: pithos_meta}}}":  "the keyspace of metastore too",
+		"regions: {north: {metastore: {hosts: [a]}}}":                              "write kind: cassandra",
+		stores + "regions: {a: {metastore: {hosts: [a], datacenter: x, home: y}}}": "leave datacenter out",
+	} {
+		if _, err := config.Load(config.Sources{File: write(t, text)}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestAliasesAreFollowedAndBounded(t *testing.T) {
 	c, err := config.Load(config.Sources{File: write(t, "s3: {region: &r eu}\ndata: *r\n")})
 	if err != nil || c.Data != "eu" {

@@ -35,7 +35,7 @@ func TestDocumentationIsCurrent(t *testing.T) {
 // TestDocumentedExampleLoads loads the example of the documentation.
 func TestDocumentedExampleLoads(t *testing.T) {
 	path := t.TempDir() + "/pithos.yaml"
-	for _, text := range []string{docsExample, docsPolicies} {
+	for _, text := range []string{docsExample, docsPolicies, docsRegions} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -90,6 +90,14 @@ const docsPolicies = `keystore:
           policy: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:Get*", Resource: "*"}]}
 `
 
+const docsRegions = `s3: {region: eu-south}
+metastore: {kind: cassandra, hosts: [10.1.0.1, 10.1.0.2], home: dc1, replication: "dc1:3,dc2:3"}
+blobstore: {kind: cassandra, hosts: [10.1.0.1, 10.1.0.2], datacenter: dc1, replication: "dc1:3,dc2:3"}
+regions:
+  eu-north:
+    metastore: {kind: cassandra, hosts: [10.2.0.1, 10.2.0.2], home: dc2, replication: "dc1:3,dc2:3"}
+`
+
 const docsHead = `# Configuration
 
 <!-- Made from the table in internal/config by "go test ./internal/config -update"; edit it there. -->
@@ -134,5 +142,6 @@ func document() []byte {
 	}
 	b.WriteString("\n```yaml\n" + docsPolicies + "```\n")
 	b.WriteString("\n## Stores\n\nAll stores are `{kind: embedded}` unless told otherwise: in the data directory. Each may be `{kind: cassandra, hosts: [...]}` with a cluster and keyspace of its own; a `metastore` on Cassandra wants its `blobstore` there too, since other gateways could not read the bytes in this one's data directory. `pithos schema install` makes the keyspaces. A keyspace of a blobstore belongs to the first metastore that it was used with; another one is refused. Several data centres: docs/operations/datacentres.md.\n")
+	b.WriteString("\n## Regions\n\nBelow `regions` stands, for each region beside the default one (`s3.region`), the metastore of its containers: the settings of `metastore` with `kind: cassandra`, by default in the keyspace `pithos_meta_NAME`. The other stores are common to all regions. Only the file can name them.\n\n```yaml\n" + docsRegions + "```\n")
 	return b.Bytes()
 }

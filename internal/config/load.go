@@ -167,6 +167,7 @@ func (l *loader) whole() {
 	}
 	l.checkGroups(c.Keystore)
 	l.checkClusters(c)
+	l.checkRegions(c)
 	l.checkKMS(c.Encryption.KMS)
 	l.checkKeystone(c)
 	for _, other := range []struct{ key, address string }{{"s3.listen", c.S3.Listen}, {"admin.listen", c.Admin.Listen}} {

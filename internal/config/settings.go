@@ -34,7 +34,7 @@ func (c *Config) settings() []setting {
 	return append([]setting{
 		one("data", "directory", "Where everything is kept. Relative to the working directory. Made if missing, with mode 0700.", &c.Data, parseText("a directory"), showText),
 		one("s3.listen", "address", "Address of the S3 API: `host:port`, `:port` for all interfaces, port 0 for any free port.", &c.S3.Listen, parseAddress, showText),
-		one("s3.region", "name", "Region that clients sign for and that buckets are created in.", &c.S3.Region, parseRegion, showText),
+		one("s3.region", "name", "Region that clients sign for, and the name of the default region of buckets. What is signed for one below `regions` counts too.", &c.S3.Region, parseRegion, showText),
 		many("s3.domains", "domains", "Domains for virtual-host addressing: with `s3.example.org`, a request to `NAME.s3.example.org` is for the bucket `NAME`. Path-style always works.", &c.S3.Domains, parseDomain),
 		many("s3.external_urls", "URLs", "Addresses by which clients know the S3 API where proxies stand between, for example `https://s3.example.org` or, below a path, `https://example.org/storage`. Signatures over their hosts and paths are accepted, and a path is taken off requests that still have it.", &c.S3.External, parseExternal),
 		many("proxies.trusted", "networks", "Addresses and networks of proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `-Port`, `-Prefix` and `Forwarded` headers count. From others they mean nothing.", &c.Proxies.Trusted, parseNetwork),
@@ -171,26 +171,35 @@ func (c *Config) keystoneSettings() []setting {
 
 // clusterSettings are the rows of the stores of kind cassandra.
 func (c *Config) clusterSettings() []setting {
-	var rows []setting
-	for _, s := range c.clusters() {
-		k, cl := s.section+".", s.cluster
-		rows = append(rows,
-			many(k+"hosts", "hosts", "With `kind: cassandra`: contact points of the cluster of the "+s.section+".", &cl.Hosts, parseHost),
-			one(k+"port", "number", "CQL port of the cluster.", &cl.Port, parseNumber(1, 65535), showNumber),
-			one(k+"keyspace", "name", "Keyspace of the "+s.section+": lower-case letters, digits and `_`.", &cl.Keyspace, parseKeyspace, showText),
-			one(k+"datacenter", "name", "Data centre of the cluster whose hosts are asked. Without it, any.", &cl.Datacenter, parsePlain, showText),
-		)
-		if s.section != "blobstore" { // blocks are the same everywhere
-			rows = append(rows, one(k+"home", "name", "Data centre whose nodes decide and answer for this store, needed when the keyspace is replicated in several. All gateways, wherever they are, name the same and reach its hosts; it stays.", &cl.Home, parsePlain, showText))
-		}
-		rows = append(rows,
-			one(k+"replication", "replication", "What `pithos schema install` makes the keyspace with: `DATACENTRE:REPLICAS`, several with commas, for example `dc1:3`. Without it one replica, which suits only trials.", &cl.Replication, parsePlain, showText),
-			one(k+"username", "name", "Role to log in with. Without it, no login.", &cl.Username, parsePlain, showText),
-			one(k+"password_file", "file", "File with the password.", &cl.PasswordFile, parseText("a file"), showText),
-			one(k+"ca", "file", "Certificates in PEM that the cluster's certificate is checked against. Turns TLS on.", &cl.CA, parseText("a file"), showText),
-		)
+	rows := []setting{
+		one("region", "name", "Region in which new buckets and containers live whose maker names none: `s3.region`, or one below `regions` (docs/operations/datacentres.md). Default: `s3.region`.", &c.Region, parseRegionOrNone, showText),
+	}
+	for _, s := range c.stores() {
+		rows = append(rows, storeSettings(s)...)
+	}
+	for _, r := range c.Regions {
+		rows = append(rows, r.settings()...)
 	}
 	return rows
+}
+
+func storeSettings(s clusterOf) []setting {
+	k, cl := s.section+".", s.cluster
+	rows := []setting{
+		many(k+"hosts", "hosts", "With `kind: cassandra`: contact points of the cluster of the "+s.section+".", &cl.Hosts, parseHost),
+		one(k+"port", "number", "CQL port of the cluster.", &cl.Port, parseNumber(1, 65535), showNumber),
+		one(k+"keyspace", "name", "Keyspace of the "+s.section+": lower-case letters, digits and `_`.", &cl.Keyspace, parseKeyspace, showText),
+		one(k+"datacenter", "name", "Data centre of the cluster whose hosts are asked. Without it, any.", &cl.Datacenter, parsePlain, showText),
+	}
+	if s.section != "blobstore" { // blocks are the same everywhere
+		rows = append(rows, one(k+"home", "name", "Data centre whose nodes decide and answer for this store, needed when the keyspace is replicated in several. All gateways, wherever they are, name the same and reach its hosts; it stays.", &cl.Home, parsePlain, showText))
+	}
+	return append(rows,
+		one(k+"replication", "replication", "What `pithos schema install` makes the keyspace with: `DATACENTRE:REPLICAS`, several with commas, for example `dc1:3`. Without it one replica, which suits only trials.", &cl.Replication, parsePlain, showText),
+		one(k+"username", "name", "Role to log in with. Without it, no login.", &cl.Username, parsePlain, showText),
+		one(k+"password_file", "file", "File with the password.", &cl.PasswordFile, parseText("a file"), showText),
+		one(k+"ca", "file", "Certificates in PEM that the cluster's certificate is checked against. Turns TLS on.", &cl.CA, parseText("a file"), showText),
+	)
 }
 
 // one binds a row to a field that takes one value.

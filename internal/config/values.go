@@ -58,6 +58,13 @@ func parseRegion(s string) (string, error) {
 	return s, nil
 }
 
+func parseRegionOrNone(s string) (string, error) {
+	if s == "" {
+		return s, nil
+	}
+	return parseRegion(s)
+}
+
 func parseDomain(s string) (string, error) {
 	d := strings.ToLower(strings.TrimSuffix(s, "."))
 	if !validDomain(d) {
@@ -101,8 +108,11 @@ func parseHost(s string) (string, error) {
 	return s, nil
 }
 
+// keyspaceMax is the longest name that Cassandra takes.
+const keyspaceMax = 48
+
 func parseKeyspace(s string) (string, error) {
-	ok := s != "" && len(s) <= 48 && s[0] >= 'a' && s[0] <= 'z'
+	ok := s != "" && len(s) <= keyspaceMax && s[0] >= 'a' && s[0] <= 'z'
 	for i := 0; ok && i < len(s); i++ {
 		c := s[i]
 		ok = c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_'

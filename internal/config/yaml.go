@@ -128,6 +128,10 @@ func (w *walker) section(n *yaml.Node, prefix string) {
 			w.groups(value)
 			return
 		}
+		if key == regionsKey {
+			w.regions(value)
+			return
+		}
 		if r, ok := find(w.rows, key); ok && !strings.Contains(name, ".") {
 			w.value(r, at, value)
 			return
@@ -158,6 +162,9 @@ func (w *walker) known(prefix string) []string {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
+	}
+	if prefix == "" {
+		names = append(names, regionsKey)
 	}
 	return names
 }

@@ -47,6 +47,9 @@ func place(c *config.Config) string {
 	kinds := map[string]string{"keystore": c.Keystore.Kind, "bucketstore": c.Buckets.Kind, "metastore": c.Meta.Kind, "blobstore": c.Blobs.Kind}
 	at := map[string]string{}
 	for _, cl := range c.Clusters() {
+		if cl.Region != "" { // what moves has no regions
+			continue
+		}
 		at[cl.Store] = fmt.Sprintf("cassandra %s:%d %s", strings.Join(cl.Hosts, ","), cl.Port, cl.Keyspace)
 	}
 	var parts []string
@@ -98,6 +101,9 @@ func (t *tasks) migrate(ctx context.Context, query url.Values, progress func(adm
 	target, err := config.Load(config.Sources{File: file})
 	if file == "" || err != nil {
 		return nil, errs.E(op, errs.Invalid, errs.Config, file).Because(errs.BadState, fmt.Sprintf("the target's configuration %q cannot be used: %v", file, err))
+	}
+	if len(target.Regions) > 0 || len(t.cfg.Regions) > 0 {
+		return nil, errs.E(op, errs.Unsupported, errs.Config, file).Because(errs.BadState, "a service with regions cannot be migrated, nor to one: add regions when it is done")
 	}
 	if place(target) == place(t.cfg) {
 		return nil, errs.E(op, errs.Invalid, errs.Config, file).Because(errs.BadState, "the target's configuration names the stores that are served already")

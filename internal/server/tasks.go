@@ -41,7 +41,7 @@ func newTasks(st *stores, b *backend.Backend, o Options) *tasks {
 	t := &tasks{
 		cfg: cfg, o: o, st: st,
 		collector: worker.NewCollector(worker.Collection{
-			Holders: m, Blobs: blobs, Unread: b.Unread, Clock: o.Clock, Grace: cfg.GC.Grace, Interval: cfg.GC.Interval, OrphansEvery: orphansEvery,
+			Holders: m, Blobs: blobs, Unread: b.Unread, Whole: wholeOf(st.engine), Clock: o.Clock, Grace: cfg.GC.Grace, Interval: cfg.GC.Interval, OrphansEvery: orphansEvery,
 		}),
 		scrubber: worker.NewScrubber(worker.Scrubbing{Blobs: blobs, Meta: m, Clock: o.Clock, Log: o.Log, Rate: cfg.Scrub.Rate, Interval: cfg.Scrub.Interval}),
 		expirer:  worker.NewExpirer(worker.Expiring{Meta: m, Clock: o.Clock, Log: o.Log, Interval: expireEvery, Delay: cfg.OpenStack.ReapDelay}),
@@ -64,6 +64,14 @@ func newTasks(st *stores, b *backend.Backend, o Options) *tasks {
 	}
 	t.scheduler = worker.NewScheduler(o.Clock, o.Log, own...)
 	return t
+}
+
+// wholeOf is how an engine tells whether its metastore knows of all whose blocks are in its blobstore; nil where nobody else can reach that.
+func wholeOf(e Engine) func(ctx context.Context) error {
+	if m, ok := e.(*mixed); ok {
+		return m.whole
+	}
+	return nil
 }
 
 // late is a task whose first step waits.

@@ -23,7 +23,7 @@ const factTable = `CREATE TABLE IF NOT EXISTS %k.fact (name text PRIMARY KEY, va
 const (
 	// FactID is the metastore's own name, that other stores know it by.
 	FactID = "id"
-	// FactMetastore is the id of the metastore whose blocks a blobstore keeps.
+	// FactMetastore is who the metastores are whose blocks a blobstore keeps; see Kin.
 	FactMetastore = "metastore"
 	// FactHome is the data centre whose nodes decide and answer for a keyspace.
 	FactHome = "home"
@@ -54,21 +54,6 @@ func Claim(ctx context.Context, s *Session, name, value string) (string, error) 
 func fact(ctx context.Context, s *Session, name string, level gocql.Consistency) (value string, found bool, err error) {
 	found, err = s.serially(ctx, getFact, level, []any{name}, &value)
 	return value, found, err
-}
-
-// Tie binds a blobstore's keyspace to the metastore with the id given. Two metastores on one keyspace would each take the other's blocks for garbage. Errors:
-// Conflict when it is bound to another.
-func Tie(ctx context.Context, s *Session, metastore string) error {
-	stands, err := Claim(ctx, s, FactMetastore, metastore)
-	if err != nil {
-		return err
-	}
-	if stands != metastore {
-		return errs.E("cassandra.Tie", errs.Conflict, errs.Store, s.keyspace).Because(errs.BadState,
-			"keyspace "+s.keyspace+" keeps the blocks of another metastore ("+stands+", this one is "+metastore+"), which would be taken for garbage here; "+
-				"name the metastore that it belongs to, or give blobstore.keyspace a keyspace of its own")
-	}
-	return nil
 }
 
 // everywhere is the agreement of a keyspace whose data centres have no names (SimpleStrategy).

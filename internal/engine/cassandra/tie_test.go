@@ -62,14 +62,30 @@ func TestFactsAreSaidOnce(t *testing.T) {
 // TestTie binds a keyspace to a metastore, and to its home.
 func TestTie(t *testing.T) {
 	s := metaSession(t)
-	for range 2 {
-		if err := Tie(t.Context(), s, "mine"); err != nil {
-			t.Fatal(err)
+	tie := func(k Kin, want string) {
+		t.Helper()
+		stands, err := Tie(t.Context(), s, k)
+		if want == "" && (err != nil || Whole(t.Context(), s, stands) != nil) {
+			t.Errorf("%v: %v, %v", k, stands, err)
+		}
+		if want != "" && (!errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v: %v", k, err)
 		}
 	}
-	if err := Tie(t.Context(), s, "another"); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "keeps the blocks of another metastore") {
-		t.Errorf("another metastore: %v", err)
+	alone := Kin{Default: "mine"}
+	tie(alone, "")
+	tie(alone, "")
+	tie(Kin{Default: "another"}, "keeps the blocks of another metastore")
+	tie(Kin{Default: "mine", Regions: map[string]string{"north": ""}}, "must answer at the first start")
+	both := Kin{Default: "mine", Regions: map[string]string{"north": "n"}}
+	tie(both, "")
+	tie(both, "")
+	tie(Kin{Default: "mine", Regions: map[string]string{"north": ""}}, "")
+	// Who was started before the region was added may give up nobody from now on, and does not start again.
+	if err := Whole(t.Context(), s, alone); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "keeps the blocks of the region north too") {
+		t.Errorf("without the region: %v", err)
 	}
+	tie(alone, "below regions.north")
 	home, err := Settle(t.Context(), s, "")
 	if err != nil {
 		t.Fatal(err)
@@ -85,5 +101,31 @@ func TestTie(t *testing.T) {
 	}
 	if err := Nearest(t.Context(), s, ""); err != nil {
 		t.Errorf("of one data centre: %v", err)
+	}
+}
+
+// TestKinJoin says who may come to a blobstore.
+func TestKinJoin(t *testing.T) {
+	for _, c := range []struct{ stands, comes, want, reason string }{
+		{"a", "a", "a", ""},
+		{"a", "b", "", "another metastore (a, this one is b)"},
+		{"a", "a n=x", "a n=x", ""},
+		{"a n=x", "a n=x", "a n=x", ""},
+		{"a n=x", "a", "", "the region n too (metastore x)"},
+		{"a n=x", "a n=y", "", "for the region n (x, this one is y)"},
+		{"a n=x", "a n=", "a n=x", ""},
+		{"a", "a n=", "", "must answer at the first start"},
+		{"a n=x", "a m=y n=x", "a m=y n=x", ""},
+		{"a n=x", "a m=y", "", "the region n too"},
+		{"a", "a n=a", "", "the same keyspace"},
+		{"a n=x", "a m=x n=x", "", "the same keyspace"},
+	} {
+		next, reason := parseKin(c.comes).join(parseKin(c.stands))
+		if reason == "" && next.text() != c.want {
+			t.Errorf("%s to %s: %s", c.comes, c.stands, next.text())
+		}
+		if (reason == "") != (c.reason == "") || !strings.Contains(reason, c.reason) {
+			t.Errorf("%s to %s: %s", c.comes, c.stands, reason)
+		}
 	}
 }
