@@ -243,7 +243,7 @@ func (l *loader) checkClusters(c *Config) {
 		case s.kind != Cassandra && len(s.cluster.Hosts) > 0:
 			l.problem(l.where(hosts, kind), hosts, "hosts are read only with kind: cassandra; write kind: cassandra, or remove the hosts")
 		}
-		if s.cluster.Home != "" && s.cluster.Datacenter != "" && s.cluster.Home != s.cluster.Datacenter {
+		if strings.HasSuffix(s.section, "metastore") && s.cluster.Home != "" && s.cluster.Datacenter != "" && s.cluster.Home != s.cluster.Datacenter {
 			l.problem(l.where(s.section+".datacenter", s.section+".home"), s.section+".datacenter",
 				"%s, but %s.home is %s: that data centre's nodes answer for this store; leave datacenter out", s.cluster.Datacenter, s.section, s.cluster.Home)
 		}

@@ -183,13 +183,22 @@ func (c *Config) clusterSettings() []setting {
 	return rows
 }
 
+// datacenterDoc says what the data centre of a store is for.
+func datacenterDoc(section string) string {
+	if section == "keystore" || section == "bucketstore" {
+		return "Data centre of the cluster whose hosts are asked. Without it, any. Beside `home`, the one whose copy answers look-ups while the home does not (docs/operations/datacentres.md)."
+	}
+	return "Data centre of the cluster whose hosts are asked. Without it, any."
+}
+
+// storeSettings are the rows of a cluster.
 func storeSettings(s clusterOf) []setting {
 	k, cl := s.section+".", s.cluster
 	rows := []setting{
 		many(k+"hosts", "hosts", "With `kind: cassandra`: contact points of the cluster of the "+s.section+".", &cl.Hosts, parseHost),
 		one(k+"port", "number", "CQL port of the cluster.", &cl.Port, parseNumber(1, 65535), showNumber),
 		one(k+"keyspace", "name", "Keyspace of the "+s.section+": lower-case letters, digits and `_`.", &cl.Keyspace, parseKeyspace, showText),
-		one(k+"datacenter", "name", "Data centre of the cluster whose hosts are asked. Without it, any.", &cl.Datacenter, parsePlain, showText),
+		one(k+"datacenter", "name", datacenterDoc(s.section), &cl.Datacenter, parsePlain, showText),
 	}
 	if s.section != "blobstore" { // blocks are the same everywhere
 		rows = append(rows, one(k+"home", "name", "Data centre whose nodes decide and answer for this store, needed when the keyspace is replicated in several. All gateways, wherever they are, name the same and reach its hosts; it stays.", &cl.Home, parsePlain, showText))

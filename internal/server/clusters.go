@@ -20,6 +20,7 @@ import (
 	"pithos/internal/clock"
 	"pithos/internal/config"
 	"pithos/internal/engine/cassandra"
+	"pithos/internal/engine/nearby"
 	"pithos/internal/engine/regions"
 	"pithos/internal/errs"
 	"pithos/internal/store/blob"
@@ -120,11 +121,21 @@ func (o *opening) open(ctx context.Context, cl config.NamedCluster, region strin
 	if err != nil {
 		return err
 	}
+	near, err := o.near(cl)
+	if err != nil {
+		return err
+	}
 	switch cl.Store {
 	case "keystore":
 		o.keys = cassandra.NewKeys(s)
+		if near != nil {
+			o.keys = nearby.NewKeys(o.keys, cassandra.NewKeys(near), o.clock)
+		}
 	case "bucketstore":
 		o.buckets = cassandra.NewBuckets(s, o.clock)
+		if near != nil {
+			o.buckets = nearby.NewBuckets(o.buckets, cassandra.NewBuckets(near, o.clock), o.clock)
+		}
 	case "metastore":
 		o.regions = append(o.regions, regions.Region{Name: region, Store: cassandra.NewMeta(s, o.clock)})
 	case "blobstore":
@@ -133,6 +144,19 @@ func (o *opening) open(ctx context.Context, cl config.NamedCluster, region strin
 		o.whole = func(ctx context.Context) error { return cassandra.Whole(ctx, s, kin) }
 	}
 	return nil
+}
+
+// near opens a session on the copy of a store that answers look-ups while the home does not; nil when none is named.
+func (o *opening) near(cl config.NamedCluster) (*cassandra.Session, error) {
+	if cl.Store != "keystore" && cl.Store != "bucketstore" || cl.Home == "" || cl.Datacenter == "" || cl.Home == cl.Datacenter {
+		return nil, nil
+	}
+	cl.Home = ""
+	s, err := connect(cl, o.log)
+	if err == nil {
+		o.keep(s)
+	}
+	return s, err
 }
 
 // reach opens a session on a store whose schema and place in the service are right.
