@@ -1,6 +1,6 @@
 # "make help" says what there is. The test command is test/run; CI calls .ci/run.
 
-.PHONY: help run build test check race lint fmt fuzz-short fuzz-long invariants e2e crash lifecycle stops meta linear listings hadoop-contract s3-tests swift-tests s3-tests-cassandra swift-tests-cassandra test-cluster cluster-faults cluster-reclaim bench cassandra-fill sync-torture sync-figures
+.PHONY: help run build test check race lint fmt fuzz-short fuzz-long invariants e2e crash lifecycle stops meta linear listings hadoop-contract s3-tests swift-tests s3-tests-cassandra swift-tests-cassandra test-cluster test-datacentres cluster-faults cluster-reclaim bench cassandra-fill sync-torture sync-figures
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -75,6 +75,9 @@ swift-tests-cassandra: ## Swift's functional tests against a Pithos on one Cassa
 
 test-cluster: ## conformance suites, metamorphic test, faults and reclaim on three Cassandra nodes with three replicas
 	test/cluster/run all
+
+test-datacentres: ## two data centres of one Cassandra node each: what goes on while one is down
+	test/cluster/run datacentres
 
 cluster-faults: ## kill, halt and cut off Cassandra nodes and gateways under load; MINUTES=m or ROUNDS=n of each kind, SEED=n, FAULTS="a,b"
 	test/cluster/run test -v -run TestFaults ./test/cluster -minutes $(or $(MINUTES),10) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SEED),-seed $(SEED)) $(if $(FAULTS),-faults "$(FAULTS)")
