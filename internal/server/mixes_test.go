@@ -155,3 +155,51 @@ func TestABlobstoreHasOneMetastore(t *testing.T) {
 		t.Errorf("a second metastore: %v", err)
 	}
 }
+
+// TestRegionsOnACluster adds a region to a service, serves buckets of both, and refuses to serve without one of them.
+func TestRegionsOnACluster(t *testing.T) {
+	if os.Getenv("PITHOS_TEST_CASSANDRA") == "" {
+		t.Skip("PITHOS_TEST_CASSANDRA names no cluster; start one with test/cassandra/run start 1")
+	}
+	cfg := config.Default()
+	onCluster(t, "mix_meta", cassandra.MetaSchema(), &cfg.Meta.Kind, &cfg.Meta.Cluster)
+	onCluster(t, "mix_blobs", cassandra.BlobSchema(), &cfg.Blobs.Kind, &cfg.Blobs.Cluster)
+	north := &config.Region{Name: "north"}
+	onCluster(t, "mix_meta_north", cassandra.MetaSchema(), &north.Meta.Kind, &north.Meta.Cluster)
+	data := filepath.Join(t.TempDir(), "data")
+	alone := func(c *config.Config) { c.Meta, c.Blobs = cfg.Meta, cfg.Blobs }
+	both := func(c *config.Config) {
+		alone(c)
+		c.Regions = []*config.Region{north}
+	}
+	r := start(t, data, alone)
+	key, secret := r.Credentials.AccessKey, r.Credentials.Secret
+	r.ask(t, key, secret, http.MethodPut, "/here", "", http.StatusOK)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r = start(t, data, both)
+	r.ask(t, key, secret, http.MethodPut, "/there", "<CreateBucketConfiguration><LocationConstraint>north</LocationConstraint></CreateBucketConfiguration>", http.StatusOK)
+	large := strings.Repeat("large ", 100_000)
+	for _, name := range []string{"/here/x", "/there/x"} {
+		r.ask(t, key, secret, http.MethodPut, name, large, http.StatusOK)
+	}
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	refused := config.Default()
+	alone(refused)
+	refused.Data, refused.S3.Listen, refused.Admin.Listen, refused.OpenStack.Listen = data, "127.0.0.1:0", "127.0.0.1:0", config.Off
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := server.Run(ctx, server.Options{Config: refused, Open: server.OpenEmbedded(nil)}); err == nil || !strings.Contains(err.Error(), "below regions.north") {
+		t.Errorf("without the region: %v", err)
+	}
+	r = start(t, data, both)
+	for _, name := range []string{"/here/x", "/there/x"} {
+		if got := r.ask(t, key, secret, http.MethodGet, name, "", http.StatusOK); got != large {
+			t.Errorf("%s: %d other bytes", name, len(got))
+		}
+	}
+	r.ask(t, key, secret, http.MethodPut, "/south", "<CreateBucketConfiguration><LocationConstraint>south</LocationConstraint></CreateBucketConfiguration>", http.StatusBadRequest)
+}
