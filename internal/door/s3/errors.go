@@ -320,8 +320,8 @@ func codeOfInvalid(e *errs.Error) code {
 		return EntityTooSmall
 	case errs.PartNumber:
 		return InvalidArgument
-	case errs.BadName:
-		return codeOfBadName(e.Thing)
+	case errs.BadName, errs.BadRegion:
+		return codeOfBadName(e)
 	case errs.NameTooLong:
 		return KeyTooLong
 	case errs.MetaTooLarge:
@@ -339,8 +339,6 @@ func codeOfInvalid(e *errs.Error) code {
 		return InvalidRequest
 	case errs.SelfCopy, errs.BadSource, errs.ChecksumType, errs.SizeDiffers, errs.KeyRequired, errs.KeyMismatch, errs.KeyUnwanted, errs.KeyLost:
 		return InvalidRequest
-	case errs.BadRegion:
-		return InvalidLocationConstraint
 	case errs.SlowBody:
 		return RequestTimeout
 	case errs.MarkerTarget:
@@ -360,11 +358,13 @@ func codeOfInvalid(e *errs.Error) code {
 	return InvalidArgument
 }
 
-func codeOfBadName(t errs.Thing) code {
-	if t == errs.Bucket || t == errs.Container {
+func codeOfBadName(e *errs.Error) code {
+	switch {
+	case e.Reason == errs.BadRegion:
+		return InvalidLocationConstraint
+	case e.Thing == errs.Bucket, e.Thing == errs.Container:
 		return InvalidBucketName
-	}
-	if t == errs.Object {
+	case e.Thing == errs.Object:
 		return InvalidURI
 	}
 	return InvalidArgument

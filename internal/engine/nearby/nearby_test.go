@@ -161,6 +161,7 @@ func TestACopyOfUsers(t *testing.T) {
 type silent struct{ key.Store }
 
 func (silent) Lookup(context.Context, string) (key.Identity, error) { return key.Identity{}, errMute }
+
 func (silent) Account(context.Context, naming.AccountID) (key.Account, error) {
 	return key.Account{}, errMute
 }
