@@ -49,6 +49,8 @@ func (s *Store) Scan(ctx context.Context, id naming.ContainerID, view meta.View)
 // unreached is the walk over a container whose region cannot be asked.
 type unreached struct{ err error }
 
+var _ meta.Backward = unreached{}
+
 // Seek does nothing.
 func (unreached) Seek(meta.Position) {}
 
@@ -56,7 +58,7 @@ func (unreached) Seek(meta.Position) {}
 func (u unreached) Next(context.Context) (*object.Summary, error) { return nil, u.err }
 
 // Before tells why there is nothing.
-func (u unreached) Before(context.Context, naming.ObjectName) (*object.Summary, error) {
+func (u unreached) Before(context.Context, meta.Position) (*object.Summary, error) {
 	return nil, u.err
 }
 
