@@ -241,19 +241,20 @@ func (t *tie) kin() cassandra.Kin {
 	return cassandra.Kin{Default: t.id, Regions: maps.Clone(t.regions)}
 }
 
-// use is told of each store on a cluster, in the order of config.Clusters, when its schema was checked.
+// use is told of each store on a cluster, in the order of config.Clusters, when its schema was checked. From Settle on nobody but the home is asked, so what a copy can
+// tell comes before.
 func (t *tie) use(ctx context.Context, cl config.NamedCluster, s *cassandra.Session) (err error) {
-	if cl.Store == "blobstore" {
-		err = cassandra.Nearest(ctx, s, cl.Datacenter)
-	} else {
-		_, err = cassandra.Settle(ctx, s, cl.Home)
+	if cl.Store == "metastore" {
+		err = t.metastore(ctx, cl.Region, s)
 	}
 	switch {
 	case err != nil:
-	case cl.Store == "metastore":
-		err = t.metastore(ctx, cl.Region, s)
-	case cl.Store == "blobstore":
-		err = t.blobstore(ctx, s)
+	case cl.Store != "blobstore":
+		_, err = cassandra.Settle(ctx, s, cl.Home)
+	default:
+		if err = cassandra.Nearest(ctx, s, cl.Datacenter); err == nil {
+			err = t.blobstore(ctx, s)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", cl.Section(), err)
