@@ -350,6 +350,51 @@ func TestARegionMayComeLater(t *testing.T) {
 	errstest.OK(t, err)
 }
 
+func (m *muted) AuditBodies(ctx context.Context, from string, limit int64, found func(meta.BodyAudit) error) (string, int64, error) {
+	if m.mute {
+		return from, 0, errMute
+	}
+	return m.Store.(meta.Auditor).AuditBodies(ctx, from, limit, found)
+}
+
+// TestTheScrubGoesThroughAllRegions reads the bytes that versions keep in both regions, and in the other while one does not answer.
+func TestTheScrubGoesThroughAllRegions(t *testing.T) {
+	s, here, _ := two(t)
+	for _, region := range []string{"here", "north"} {
+		for _, name := range []naming.ObjectName{"a", "b"} {
+			v := &object.Version{Summary: object.Summary{Size: 1, ETag: "e"}, Content: object.Content{
+				Map: block.Map{Refs: []block.Ref{{ID: block.Sum([]byte("x")), Len: 1}}, Kept: []byte("x")},
+			}}
+			_, err := s.Commit(t.Context(), meta.Change{Container: container(t, s, region), Account: account, Name: name, Now: now, Version: v})
+			errstest.OK(t, err)
+		}
+	}
+	bodies := func() (n int) {
+		for from, steps := "", 0; ; steps++ {
+			next, _, err := s.AuditBodies(t.Context(), from, 1, func(b meta.BodyAudit) error {
+				if n++; b.Damaged {
+					t.Errorf("%+v", b)
+				}
+				return nil
+			})
+			if err != nil || steps > 100 {
+				t.Fatal(next, err)
+			}
+			if next == "" {
+				return n
+			}
+			from = next
+		}
+	}
+	if n := bodies(); n != 4 {
+		t.Errorf("%d bodies are read", n)
+	}
+	here.mute = true
+	if n := bodies(); n != 2 {
+		t.Errorf("%d bodies are read while a region does not answer", n)
+	}
+}
+
 // TestNamesMustDiffer refuses a name that is given twice.
 func TestNamesMustDiffer(t *testing.T) {
 	_, err := regions.New([]regions.Region{{Name: "here"}, {Name: "here"}}, nil)
