@@ -346,7 +346,7 @@ var update = flag.Bool("update", false, "write docs/api/pithos-plus.md anew")
 // statements are all of them, in the order of the specification.
 func statements() []statement {
 	var all []statement
-	for _, part := range [][]statement{conceptStatements(), requestStatements(), listingStatements(), objectStatements(), transferStatements(), linkStatements(), signInStatements(), furtherStatements(), limitStatements(), trapStatements(), detailStatements(), dialectStatements(), collisionStatements(), secondStatements()} {
+	for _, part := range [][]statement{conceptStatements(), requestStatements(), listingStatements(), objectStatements(), transferStatements(), linkStatements(), signInStatements(), furtherStatements(), limitStatements(), trapStatements(), detailStatements(), dialectStatements(), collisionStatements(), secondStatements(), thirdStatements()} {
 		all = append(all, part...)
 	}
 	slices.SortStableFunc(all, func(a, b statement) int { return slices.Compare(numbers(a.section), numbers(b.section)) })
