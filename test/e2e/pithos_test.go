@@ -107,6 +107,22 @@ func TestKamaki(t *testing.T) {
 	}
 	run("file", "unpublish", "/pithos/older")
 	has(run("group", "create", "team", "--uuid", "admin"), "team: admin")
+	has(run("group", "list"), "team")
+	run("group", "delete", "team")
+	if list := run("group", "list"); strings.Contains(list, "team") {
+		t.Errorf("the group is still there:\n%s", list)
+	}
+	second[10] ^= 1 // one block of two is another now
+	if err := os.WriteFile(filepath.Join(w.dir, "changed"), second, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	has(run("file", "upload", "-f", "changed", "/pithos/dir/file"), "Upload completed")
+	run("file", "download", "-f", "/pithos/dir/file", "back")
+	w.holds("back", second)
+	if text := run("file", "cat", "--range", "0-9", "/pithos/older"); !strings.Contains(text, string(first[:10])) {
+		t.Errorf("the first bytes of the file are not in %q", text)
+	}
+	has(run("container", "modify", "--size-limit", "50MiB", "pithos"), "52428800|50.00MiB|50MiB")
 	run("sharer", "list")
 	has(run("quota", "list"), "pithos.diskspace", "usage: 4.01MiB")
 	has(run("user", "uuid2name", "admin"), "admin: ")
