@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"pithos/internal/access"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
@@ -110,6 +111,23 @@ func stricter(a, b int64) int64 {
 		return a
 	}
 	return min(a, b)
+}
+
+// Demand tells what would refuse a write of a name now, whatever is written: NotFound (Bucket, Container), Denied, or that its condition does not hold (Precondition; NotFound/Object).
+func (b *Backend) Demand(ctx context.Context, c Caller, r Ref, name naming.ObjectName, cond object.Precondition) error {
+	const op = "backend.Demand"
+	container, err := b.find(ctx, r)
+	if err != nil {
+		return fail(op, err)
+	}
+	if err := b.may(ctx, c, access.PutObject, container, name); err != nil || cond.IsZero() {
+		return fail(op, err)
+	}
+	newest, err := b.stores.Meta.Get(ctx, container.ID, name, meta.Which{})
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return fail(op, err)
+	}
+	return fail(op, cond.CheckWrite(newest))
 }
 
 // admit checks, before the first byte of a body is asked for, what the commit checks again: the conditions and the quotas.

@@ -47,17 +47,11 @@ func putObject(ctx context.Context, c *call) (*reply, error) {
 		return c.putFrom(ctx)
 	}
 	cond := c.writeCondition()
-	if len(c.r.TransferEncoding) == 0 && !c.has("Content-Length") && c.r.ContentLength <= 0 {
-		return nil, refusal(http.StatusLengthRequired, "Missing Content-Length header")
-	}
-	if c.h("Content-Type") == "" && c.swift {
-		c.r.Header["Content-Type"] = []string{octetStream}
-	}
-	if c.h("Content-Type") == "" {
-		return nil, refusal(http.StatusLengthRequired, "Missing Content-Type header")
-	}
-	a, err := c.attributes()
+	a, err := c.putHeaders()
 	if err != nil {
+		if first := c.door.b.Demand(ctx, c.caller, c.ref(), c.name, cond); first != nil { // it comes first (Pithos+ 8.1)
+			return nil, unmet(cond, first)
+		}
 		return nil, err
 	}
 	if c.given("hashmap") {
@@ -87,6 +81,20 @@ func putObject(ctx context.Context, c *call) (*reply, error) {
 		return nil, unmet(cond, err)
 	}
 	return c.stored(ctx, v, http.StatusCreated)
+}
+
+// putHeaders reads what the headers of a PUT with data or a hashmap say, in the order of Pithos+ 8.1.
+func (c *call) putHeaders() (a backend.Attributes, err error) {
+	if len(c.r.TransferEncoding) == 0 && !c.has("Content-Length") && c.r.ContentLength <= 0 {
+		return a, refusal(http.StatusLengthRequired, "Missing Content-Length header")
+	}
+	if c.h("Content-Type") == "" && c.swift {
+		c.r.Header["Content-Type"] = []string{octetStream}
+	}
+	if c.h("Content-Type") == "" {
+		return a, refusal(http.StatusLengthRequired, "Missing Content-Type header")
+	}
+	return c.attributes()
 }
 
 const md5Size = 16

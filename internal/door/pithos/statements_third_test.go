@@ -8,6 +8,38 @@ import (
 // thirdStatements are what the second walk through sections 5 to 9 found without a test.
 func thirdStatements() []statement {
 	return []statement{
+		{"7.1", "the id of a deletion is no version", func(w *world) {
+			w.put("c/x", "old")
+			w.do("DELETE", "c/x", "").want(204)
+			told := w.do("GET", "c?changes=", "").want(200).body
+			_, rest, found := strings.Cut(told, `"version":`)
+			_, rest, again := strings.Cut(rest, `"version":`)
+			id, _, _ := strings.Cut(rest, ",")
+			if !found || !again || !strings.Contains(told, `"deleted":true`) {
+				w.Fatal(told)
+			}
+			for _, path := range []string{"c/x?version=", "c/x?hashmap&format=json&version="} {
+				w.do("GET", path+strings.Trim(id, `"}]`), "").want(404)
+			}
+			w.do("HEAD", "c/x?version="+strings.Trim(id, `"}]`), "").want(404)
+		}},
+		{"8.1", "who may write, the container and the conditions come before the headers", func(w *world) {
+			w.put("c/x", "abc")
+			for _, no := range [][]string{{}, {"Content-Type", "a/b", "X-Object-Sharing", "nonsense"}, {"Content-Type", "a/b", "X-Object-Public", "perhaps"}} {
+				for _, query := range []string{"", "?hashmap"} {
+					w.do("PUT", "c/x"+query, "x", append([]string{"If-None-Match", "*"}, no...)...).want(412)
+					w.do("PUT", "c/x"+query, "x", append([]string{"If-Match", root("other")}, no...)...).want(412)
+					w.do("PUT", "c/y"+query, "x", append([]string{"If-Match", root("abc")}, no...)...).want(412)
+					w.as("bob", "PUT", "/v1/alice/c/x"+query, "x", no...).want(403)
+					w.do("PUT", "none/x"+query, "x", no...).want(404)
+					status := w.do("PUT", "c/x"+query, "x", append([]string{"If-Match", root("abc")}, no...)...).status
+					if want := map[bool]int{true: 411, false: 400}[len(no) == 0]; status != want {
+						w.Errorf("%q with a condition that holds: %d", no, status)
+					}
+				}
+			}
+			w.do("GET", "c/x", "").says("abc")
+		}},
 		{"5.1", "others are told the metadata keys of what they may read alone, and without keys the header is empty", func(w *world) {
 			w.put("c/plain", "1")
 			if got, there := w.do("HEAD", "c", "").header["X-Container-Object-Meta"]; !there || got[0] != "" {
