@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"pithos/internal/access"
 	"pithos/internal/access/policy"
 	"pithos/internal/backend/slab"
@@ -52,6 +54,8 @@ type Options struct {
 	// KeepMax is up to how many bytes a body is kept with its version and not in the blobstore: for metastores where one change costs
 	// less than a block. What is kept so is not shared between objects. 0: none.
 	KeepMax int
+	// ReadAhead is how many pieces of a body are read at once, for blobstores that are a way off. 0: one, which is best for a disk of one's own.
+	ReadAhead int
 }
 
 // The defaults of Options.
@@ -103,6 +107,7 @@ type Backend struct {
 	lobby    lobby
 	slabs    *slab.Pool
 	pieces   pieces
+	ahead    *semaphore.Weighted // pieces that are read before their turn
 	readers  readers
 	signIns  chan struct{} // places for passwords being checked
 	decoy    atomic.Pointer[string]
@@ -123,6 +128,7 @@ func New(s Stores, o Options) *Backend {
 	b.regional, _ = s.Meta.(meta.Regional)
 	b.stores.Meta = watched{s.Meta, &b.watch}
 	b.lobby.open(o.BufferBytes / lobbyShare)
+	b.ahead = semaphore.NewWeighted(max(o.BufferBytes/aheadShare/pieceSize, 1))
 	b.readers.open = make(map[block.Holder]int)
 	return b
 }

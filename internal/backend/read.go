@@ -114,6 +114,9 @@ func (b *Backend) copyMap(ctx context.Context, w io.Writer, name naming.ObjectNa
 	if err != nil {
 		return err
 	}
+	if b.opts.ReadAhead > 1 && n > pieceSize && m.Kept == nil {
+		return b.copyAhead(ctx, w, name, walk, skip, n)
+	}
 	buf := b.pieces.get()
 	defer b.pieces.put(buf)
 	out := gather{w: w, buf: buf[:0]}

@@ -44,6 +44,9 @@ func newWorld(t *testing.T, change ...func(*backend.Stores, *backend.Options)) *
 	w.stores = backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()}
 	opts := backend.Options{Clock: w.clock, BlockSize: blockSize, BufferBytes: 4 << 20, PartMin: 100}
 	w.alice, w.bob = addAccount(t, engine.Keys(), "alice"), addAccount(t, engine.Keys(), "bob")
+	if strings.HasPrefix(t.Name(), "TestOnTheEmbeddedEngine/") {
+		opts.ReadAhead = 3
+	}
 	if strings.HasPrefix(t.Name(), "TestWithSmallBodiesKept/") {
 		opts.KeepMax = blockSize
 	}

@@ -10,6 +10,10 @@ import (
 	"pithos/internal/errs"
 )
 
+// ReadAhead is how many pieces of a body (of 256 KiB, a row each) are worth being asked for at once here: an answer takes some
+// milliseconds, in which one piece after the other would use a small part of what a node can send.
+const ReadAhead = 8
+
 // Read fills dst from the stored bytes; see blob.Store. Every chunk is checked against its CRC32C. A chunk that is missing or damaged
 // is looked for at ever higher consistency before the read fails.
 func (b *Blobs) Read(ctx context.Context, id block.ID, off int64, dst []byte) (int, error) {
@@ -41,7 +45,7 @@ func (b *Blobs) readAt(ctx context.Context, level gocql.Consistency, id block.ID
 		data    []byte
 	)
 	damaged := false
-	err := b.s.rowsAt(ctx, getChunks, level, []any{id[:], first, last}, max(1, readPage/b.chunk), func(it *gocql.Iter) bool {
+	err := b.s.rowsAt(ctx, getChunks, level, []any{id[:], first, last}, max(1, min(last-first+1, readPage/b.chunk)), func(it *gocql.Iter) bool {
 		if !it.Scan(&i, &inc, &bad, &size, &sum, &data) || i != want { // a gap
 			return false
 		}

@@ -146,7 +146,8 @@ type statement struct {
 	cql   string
 	class class
 	level gocql.Consistency // of reads and plain writes; commit level of casWrite
-	bulk  bool              // reads pages of readPage bytes
+	bulk  bool              // reads pages of up to readPage bytes
+	page  int               // rows of such a page
 	key   []int             // of a plain write that goes with others to its partition: the arguments that name that
 }
 
@@ -218,7 +219,7 @@ func weigh(steps []step) int64 {
 			size += 64 << 10
 		}
 		if st.st.bulk {
-			size += readPage
+			size += min(int64(st.st.page)*chunkDefault, readPage)
 		}
 		for _, a := range st.args {
 			if raw, ok := a.([]byte); ok {
@@ -242,6 +243,7 @@ func (s *Session) rows(ctx context.Context, st statement, args []any, page int, 
 
 func (s *Session) rowsAt(ctx context.Context, st statement, level gocql.Consistency, args []any, page int, scan func(*gocql.Iter) bool) error {
 	var late error
+	st.page = page
 	err := s.send(ctx, []step{{st, args}}, func(ctx context.Context) error {
 		iter := s.query(st, args...).Consistency(level).PageSize(page).IterContext(ctx)
 		started := false
@@ -262,6 +264,7 @@ func (s *Session) rowsAt(ctx context.Context, st statement, level gocql.Consiste
 
 // rowsOn is rows, answered by one host from its own copy.
 func (s *Session) rowsOn(ctx context.Context, host *gocql.HostInfo, st statement, args []any, page int, scan func(*gocql.Iter) bool) error {
+	st.page = page
 	return s.send(ctx, []step{{st, args}}, func(ctx context.Context) error {
 		iter := s.query(st, args...).Consistency(gocql.One).SetHostID(host.HostID()).
 			SetSpeculativeExecutionPolicy(gocql.NonSpeculativeExecution{}).RetryPolicy(noRetry{}).PageSize(page).IterContext(ctx)
