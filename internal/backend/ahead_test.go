@@ -58,13 +58,13 @@ func TestPiecesAreReadAhead(t *testing.T) {
 		memory, size int64
 		off, n       int64
 		most         int
-		seconds      time.Duration
+		within       time.Duration
 	}{
-		"one at a time":       {ahead: 0, memory: 64 << 20, size: 6 * piece, n: 6 * piece, most: 1, seconds: 24},
-		"four":                {ahead: 4, memory: 64 << 20, size: 6 * piece, n: 6 * piece, most: 4, seconds: 6},
-		"in the midst":        {ahead: 4, memory: 64 << 20, size: 6 * piece, off: 100_000, n: 3*piece + 17, most: 4, seconds: 4},
-		"no memory but one's": {ahead: 4, memory: 1 << 20, size: 6 * piece, n: 6 * piece, most: 3, seconds: 8},
-		"a small body":        {ahead: 4, memory: 64 << 20, size: piece, n: piece, most: 1, seconds: 4},
+		"one at a time":       {ahead: 0, memory: 64 << 20, size: 6 * piece, n: 6 * piece, most: 1, within: 24 * time.Second},
+		"four":                {ahead: 4, memory: 64 << 20, size: 6 * piece, n: 6 * piece, most: 4, within: 6 * time.Second},
+		"in the midst":        {ahead: 4, memory: 64 << 20, size: 6 * piece, off: 100_000, n: 3*piece + 17, most: 4, within: 4 * time.Second},
+		"no memory but one's": {ahead: 4, memory: 1 << 20, size: 6 * piece, n: 6 * piece, most: 3, within: 8 * time.Second},
+		"a small body":        {ahead: 4, memory: 64 << 20, size: piece, n: piece, most: 1, within: 4 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestPiecesAreReadAhead(t *testing.T) {
 				if err := o.CopyTo(t.Context(), &got, c.off, c.n); err != nil || !bytes.Equal(got.Bytes(), data[c.off:c.off+c.n]) {
 					t.Fatalf("%d bytes, %v", got.Len(), err)
 				}
-				if took := time.Since(start); d.most != c.most || took > c.seconds*time.Second {
+				if took := time.Since(start); d.most != c.most || took > c.within {
 					t.Errorf("%d at once, %v", d.most, took)
 				}
 
