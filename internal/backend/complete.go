@@ -113,11 +113,8 @@ func (b *Backend) precheck(ctx context.Context, container bucket.Container, r Co
 	if r.If.IsZero() {
 		return nil
 	}
-	newest, err := b.stores.Meta.Get(ctx, container.ID, r.Name, meta.Which{})
-	if err != nil && !errs.Is(err, errs.NotFound) {
-		return err
-	}
-	return r.If.CheckWrite(newest)
+	_, err := b.meets(ctx, container, r.Name, r.If)
+	return err
 }
 
 // choose finds the stored parts that a completion names and checks them.

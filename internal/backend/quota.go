@@ -123,11 +123,17 @@ func (b *Backend) Demand(ctx context.Context, c Caller, r Ref, name naming.Objec
 	if err := b.may(ctx, c, access.PutObject, container, name); err != nil || cond.IsZero() {
 		return fail(op, err)
 	}
+	_, err = b.meets(ctx, container, name, cond)
+	return fail(op, err)
+}
+
+// meets reads the newest version of a name, nil when there is none, and tests the condition of a write on it.
+func (b *Backend) meets(ctx context.Context, container bucket.Container, name naming.ObjectName, cond object.Precondition) (*object.Version, error) {
 	newest, err := b.stores.Meta.Get(ctx, container.ID, name, meta.Which{})
 	if err != nil && !errs.Is(err, errs.NotFound) {
-		return fail(op, err)
+		return nil, err
 	}
-	return fail(op, cond.CheckWrite(newest))
+	return newest, cond.CheckWrite(newest)
 }
 
 // admit checks, before the first byte of a body is asked for, what the commit checks again: the conditions and the quotas.
@@ -139,11 +145,8 @@ func (b *Backend) admit(ctx context.Context, container bucket.Container, name na
 	if cond.IsZero() && limits.IsZero() {
 		return limits, nil
 	}
-	newest, err := b.stores.Meta.Get(ctx, container.ID, name, meta.Which{})
-	if err != nil && !errs.Is(err, errs.NotFound) {
-		return limits, err
-	}
-	if err := cond.CheckWrite(newest); err != nil {
+	newest, err := b.meets(ctx, container, name, cond)
+	if err != nil {
 		return limits, err
 	}
 	delta := meta.Usage{Objects: 1, Bytes: max(size, 0), Stored: max(size, 0)}
