@@ -20,6 +20,7 @@ import (
 	"pithos/internal/backend/slab"
 	"pithos/internal/block"
 	"pithos/internal/clock"
+	"pithos/internal/guess"
 	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/seal"
@@ -56,6 +57,8 @@ type Options struct {
 	KeepMax int
 	// ReadAhead is how many pieces of a body are read at once, for blobstores that are a way off. 0: one, which is best for a disk of one's own.
 	ReadAhead int
+	// Distant says that looking something up costs a wait for an answer, so that several are made at once. See Expect.
+	Distant bool
 }
 
 // The defaults of Options.
@@ -117,6 +120,7 @@ type Backend struct {
 	watch    watch
 	policies policyCache
 	noticed  noticed
+	last     guess.Map[Ref, whereabouts]
 
 	removing sync.Map // of naming.ContainerID: containers whose removal is under way in this process
 }

@@ -18,14 +18,6 @@ import (
 // conflictsMax is how often an operation starts over when others change the same thing meanwhile.
 const conflictsMax = 32
 
-// find resolves a reference without asking who wants to know.
-func (b *Backend) find(ctx context.Context, r Ref) (bucket.Container, error) {
-	if r.Bucket != "" {
-		return b.stores.Buckets.Resolve(ctx, r.Bucket)
-	}
-	return b.stores.Buckets.Lookup(ctx, r.Account, r.Name)
-}
-
 // CreateContainer makes a container. created is false when the caller's account already has it (the container is returned as it is).
 // Exists/Bucket when the global name belongs to another account; Invalid when the block size, the list or the region is not allowed.
 func (b *Backend) CreateContainer(ctx context.Context, c Caller, n NewContainer) (container bucket.Container, created bool, err error) {

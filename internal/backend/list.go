@@ -30,6 +30,7 @@ func (b *Backend) List(ctx context.Context, c Caller, r ListRequest) (Page, erro
 	if r.Limit <= 0 {
 		return Page{}, nil
 	}
+	r.reckon()
 	if r.Reverse {
 		page, err := b.listBack(ctx, container.ID, &r)
 		return page, fail(op, err)
@@ -43,6 +44,20 @@ func (b *Backend) List(ctx context.Context, c Caller, r ListRequest) (Page, erro
 	cur.Seek(start)
 	page, err := r.page(ctx, cur)
 	return page, fail(op, err)
+}
+
+// beforeFolders is how many entries a page with a delimiter asks for at once: they may all lie under one common prefix.
+const beforeFolders = 100
+
+// reckon says in the view what the page will take of it.
+func (r *ListRequest) reckon() {
+	r.View.Want = r.Limit + 1
+	if r.Delimiter != "" {
+		r.View.Want = min(r.View.Want, beforeFolders)
+	}
+	if end, ok := naming.After(r.Prefix); ok && r.Prefix != "" {
+		r.View.Below = naming.ObjectName(end)
+	}
 }
 
 func (r *ListRequest) page(ctx context.Context, cur meta.Cursor) (Page, error) {

@@ -3,14 +3,11 @@ package backend
 import (
 	"context"
 
-	"golang.org/x/sync/errgroup"
-
 	"pithos/internal/access"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
 	"pithos/internal/object"
 	"pithos/internal/store/bucket"
-	"pithos/internal/store/key"
 	"pithos/internal/store/meta"
 )
 
@@ -23,19 +20,14 @@ func (b *Backend) limits(ctx context.Context, container bucket.Container) (meta.
 			ChargeHistory: container.Config.Quota.History && container.Config.Versioning == bucket.VersioningEnabled,
 		},
 	}
-	var s AccountSettings
-	g, beside := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { s, _, err = b.settings(beside, key.Account{ID: container.Account}); return err })
-	account, err := b.account(ctx, container.Account)
-	failed := g.Wait()
+	q, err := b.accountQuotas(ctx, container.Account)
 	switch {
-	case errs.Is(err, errs.NotFound):
-		return limits, nil
 	case err != nil:
 		return meta.Limits{}, err
-	case failed != nil:
-		return meta.Limits{}, failed
+	case q.gone:
+		return limits, nil
 	}
+	account, s := q.account, q.settings
 	if account.QuotaBytes > 0 {
 		limits.Account.Bytes = account.QuotaBytes
 	}

@@ -22,8 +22,7 @@ type readers struct {
 	open map[block.Holder]int // number of readers
 }
 
-// getForReading finds a version and protects its blocks until ctx ends. A ctx that never ends protects nothing.
-func (b *Backend) getForReading(ctx context.Context, container naming.ContainerID, name naming.ObjectName, which meta.Which) (*object.Version, error) {
+func (b *Backend) lookUpForReading(ctx context.Context, container naming.ContainerID, name naming.ObjectName, which meta.Which) (*object.Version, error) {
 	b.readers.barrier.RLock()
 	defer b.readers.barrier.RUnlock()
 	v, err := b.stores.Meta.Get(ctx, container, name, which)

@@ -142,7 +142,7 @@ func (s *stores) newBackend(cfg *config.Config, log *slog.Logger, c clock.Clock,
 	return backend.New(backend.Stores{
 		Keys: s.keys, Buckets: s.engine.Buckets(), Meta: s.engine.Meta(), Blobs: s.engine.Blobs(),
 	}, backend.Options{
-		KeepMax: keep, ReadAhead: ahead, Clock: c, Log: log, Keeper: keeper, Region: cfg.S3.Region, NewIn: cfg.Region, BufferBytes: l.BufferMemory, ObjectMax: l.ObjectSize, PutMax: l.PutSize,
+		KeepMax: keep, ReadAhead: ahead, Distant: cfg.Meta.Kind == config.Cassandra || cfg.Buckets.Kind == config.Cassandra, Clock: c, Log: log, Keeper: keeper, Region: cfg.S3.Region, NewIn: cfg.Region, BufferBytes: l.BufferMemory, ObjectMax: l.ObjectSize, PutMax: l.PutSize,
 		PartMin: l.PartMin, UploadGrace: l.UploadGrace, DefaultQuota: bucket.Limit{Bytes: cfg.Quota.Bytes, Objects: cfg.Quota.Objects},
 	})
 }

@@ -191,6 +191,18 @@ func unescape(s string) string {
 	return s
 }
 
+// expect has looked up meanwhile what a request for an object will ask for.
+func (c *call) expect(ctx context.Context) context.Context {
+	if c.level != objectLevel || c.r.Method == http.MethodPost {
+		return ctx
+	}
+	at := *c
+	if at.checkNames() != nil {
+		return ctx
+	}
+	return c.door.b.Expect(ctx, at.target(), c.r.Method == http.MethodGet || c.r.Method == http.MethodHead, c.r.Method == http.MethodPut)
+}
+
 // checkNames parses the names of the path. Names that are too long are 400 (Pithos+ 1.1).
 func (c *call) checkNames() error {
 	if c.level == topLevel || c.level == publicLevel || c.level == identityLevel {

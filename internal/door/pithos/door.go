@@ -141,6 +141,7 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 		return nil, refusal(http.StatusMethodNotAllowed, "the method is not allowed here").carrying("Allow", allowed)
 	}
 	c.chooseFormat(c.row.format)
+	ctx = c.expect(ctx)
 	if !c.row.open {
 		if err := c.authenticate(ctx); err != nil {
 			return nil, err

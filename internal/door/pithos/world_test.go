@@ -87,7 +87,7 @@ func newWorldWith(t *testing.T, o backend.Options, theirs swift.Options) *world 
 	w := &world{T: t, clock: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), log: &logged{}, reached: map[string]bool{}}
 	engine := memory.New(w.clock)
 	w.stores = backend.Stores{Keys: engine.Keys(), Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()}
-	o.Clock, o.BufferBytes = w.clock, 32<<20
+	o.Clock, o.BufferBytes, o.Distant = w.clock, 32<<20, true
 	w.b = backend.New(w.stores, o)
 	users := map[string]access.Principal{}
 	for _, name := range []string{"alice", "bob", "carol"} {

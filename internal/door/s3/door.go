@@ -149,6 +149,7 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 	if err := d.parse(c); err != nil {
 		return nil, err
 	}
+	ctx = c.expect(ctx)
 	c.findCORS(ctx)
 	if err := d.authenticate(ctx, c); err != nil {
 		return nil, err
@@ -166,6 +167,16 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 		return nil, err
 	}
 	return c.row.handle(ctx, c)
+}
+
+// expect has looked up meanwhile what a request for an object will ask for. A version that it names is not: few do.
+func (c *call) expect(ctx context.Context) context.Context {
+	if c.name == "" || c.r.Method == http.MethodPost || c.r.Method == http.MethodOptions || c.door.b == nil { // tests of the table have no backend
+		return ctx
+	}
+	which, _ := c.which()
+	reads := c.r.Method == http.MethodGet || c.r.Method == http.MethodHead
+	return c.door.b.Expect(ctx, backend.Target{Container: c.ref(), Name: c.name, Which: which}, reads, c.r.Method == http.MethodPut)
 }
 
 // enterUser takes a place within the share of who signed. Errors: SlowDown.

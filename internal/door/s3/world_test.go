@@ -84,7 +84,7 @@ func makeWorld(tb testing.TB, at clock.Clock, log *slog.Logger, wrap func(blob.S
 	ring := new(sealtest.Ring)
 	ring.Add("r1")
 	w.b = backend.New(stores, backend.Options{
-		Clock: at, Log: log, BlockSize: 64 << 10, BufferBytes: 8 << 20, PartMin: 1 << 10,
+		Clock: at, Log: log, BlockSize: 64 << 10, BufferBytes: 8 << 20, PartMin: 1 << 10, Distant: true,
 		Keeper: seal.NewKeeper(seal.Options{Ring: ring, Service: &sealtest.Service{Keys: []string{"one", "two"}}, Clock: at}),
 	})
 	o := Options{Clock: at, Domains: []string{"s3.test"}, KeysOverHTTP: true}

@@ -217,6 +217,23 @@ func unescape(s string) string {
 	return out.String()
 }
 
+// expect has looked up meanwhile what a request for an object will ask for.
+func (c *call) expect(ctx context.Context) context.Context {
+	if c.level != objectLevel || c.r.Method == http.MethodPost {
+		return ctx
+	}
+	container, err := naming.ParseContainer(c.rawNames[0])
+	if err != nil {
+		return ctx
+	}
+	name, err := naming.ParseObject(c.rawNames[1])
+	if err != nil {
+		return ctx
+	}
+	reads := c.r.Method == http.MethodGet || c.r.Method == http.MethodHead
+	return c.door.b.Expect(ctx, backend.Target{Container: backend.Ref{Account: c.owner, Name: container}, Name: name}, reads, c.r.Method == http.MethodPut)
+}
+
 // checkPath parses the names that the path has. It comes after the token: Swift tells a stranger nothing about names.
 func (c *call) checkPath() error {
 	if !utf8.ValidString(c.path) || strings.IndexByte(c.path, 0) >= 0 {

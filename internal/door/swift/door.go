@@ -157,6 +157,7 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 		if err := c.guard(ctx); err != nil {
 			return nil, err
 		}
+		ctx = c.expect(ctx)
 		signed, err := c.openSync(ctx)
 		if err == nil && !signed {
 			signed, err = c.openLink(ctx)

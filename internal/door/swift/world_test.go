@@ -43,7 +43,7 @@ func newWorld(t testing.TB) *world {
 	engine := memory.New(w.clock)
 	w.keys = engine.Keys()
 	w.b = backend.New(backend.Stores{Keys: w.keys, Buckets: engine.Buckets(), Meta: engine.Meta(), Blobs: engine.Blobs()},
-		backend.Options{Clock: w.clock, BlockSize: 64 << 10, BufferBytes: 8 << 20})
+		backend.Options{Clock: w.clock, BlockSize: 64 << 10, BufferBytes: 8 << 20, Distant: true})
 	users := map[string]access.Principal{"root": {Account: "test", User: "test:root", Operator: true}, "joe": {Account: "test", User: "test:joe"}, "service": {Account: "other", User: "other:service", Roles: []string{"service"}}}
 	for _, name := range []string{"test", "other"} {
 		if _, err := w.keys.CreateAccount(t.Context(), key.Account{ID: naming.AccountID(name), Canonical: "canonical-" + name, Created: w.clock.Now()}); err != nil {

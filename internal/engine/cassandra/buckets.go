@@ -9,6 +9,7 @@ import (
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
 	"pithos/internal/errs"
+	"pithos/internal/guess"
 	"pithos/internal/naming"
 	"pithos/internal/store/bucket"
 )
@@ -26,7 +27,7 @@ type Buckets struct {
 	s     *Session
 	clock interface{ Now() time.Time }
 	// behind remembers what stood behind global names: a guess, with which the container is read beside the claim and not after it.
-	behind guesses[naming.BucketName, claimant]
+	behind guess.Map[naming.BucketName, claimant]
 }
 
 // claimSettles is how old a claim without a container must be before another account may take the name over: its writer has long failed by
@@ -329,7 +330,7 @@ func (b *Buckets) Resolve(ctx context.Context, name naming.BucketName) (bucket.C
 	var o claimant
 	var row containerRow
 	found := false
-	guess, guessed := b.behind.get(name)
+	last, guessed := b.behind.Get(name)
 	g, gctx := limited(ctx)
 	g.Go(func() (err error) {
 		o, err = b.ownerAt(gctx, gocql.LocalQuorum, name)
@@ -337,7 +338,7 @@ func (b *Buckets) Resolve(ctx context.Context, name naming.BucketName) (bucket.C
 	})
 	if guessed {
 		g.Go(func() (err error) {
-			row, found, err = b.container(gctx, gocql.LocalQuorum, guess.account, guess.name)
+			row, found, err = b.container(gctx, gocql.LocalQuorum, last.account, last.name)
 			return err
 		})
 	}
@@ -347,8 +348,8 @@ func (b *Buckets) Resolve(ctx context.Context, name naming.BucketName) (bucket.C
 	if o.container == (naming.ContainerID{}) {
 		return bucket.Container{}, errs.E(op, errs.NotFound, errs.Bucket, string(name))
 	}
-	if !guessed || guess.account != o.account || guess.name != o.name || !found || row.ID != o.container {
-		b.behind.put(name, o)
+	if !guessed || last.account != o.account || last.name != o.name || !found || row.ID != o.container {
+		b.behind.Put(name, o)
 		var err error
 		if row, found, err = b.container(ctx, gocql.LocalQuorum, o.account, o.name); err != nil {
 			return bucket.Container{}, fail(op, err)

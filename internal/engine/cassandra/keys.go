@@ -8,6 +8,7 @@ import (
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
 	"pithos/internal/errs"
+	"pithos/internal/guess"
 	"pithos/internal/naming"
 	"pithos/internal/store/key"
 )
@@ -19,7 +20,7 @@ import (
 type Keys struct {
 	s *Session
 	// behind remembers whose access keys were.
-	behind guesses[string, owner]
+	behind guess.Map[string, owner]
 }
 
 // owner is the user of an access key and its account.
@@ -236,32 +237,32 @@ func walk[T any](ctx context.Context, k *Keys, t table, kind, owner, after strin
 
 // Lookup finds an access key with its user and account; see key.Reader. Those of a key that was seen before are read beside it.
 func (k *Keys) Lookup(ctx context.Context, accessKey string) (key.Identity, error) {
-	id, guess, err := k.guessed(ctx, accessKey)
+	id, last, err := k.guessed(ctx, accessKey)
 	if err != nil {
 		return key.Identity{}, err
 	}
-	if id.Key.User != guess.user {
+	if id.Key.User != last.user {
 		if id.User, err = k.User(ctx, id.Key.User); err != nil {
 			return key.Identity{}, err
 		}
 	}
-	if id.User.Account != guess.account {
+	if id.User.Account != last.account {
 		if id.Account, err = k.Account(ctx, id.User.Account); err != nil {
 			return key.Identity{}, err
 		}
 	}
-	if now := (owner{id.Key.User, id.User.Account}); now != guess {
-		k.behind.put(accessKey, now)
+	if now := (owner{id.Key.User, id.User.Account}); now != last {
+		k.behind.Put(accessKey, now)
 	}
 	return id, nil
 }
 
-// guessed reads an access key, and beside it the user and the account that it led to the last time; guess is zero if it never did, or if they are gone.
-func (k *Keys) guessed(ctx context.Context, accessKey string) (id key.Identity, guess owner, err error) {
+// guessed reads an access key, and beside it the user and the account that it led to the last time; last is zero if it never did, or if they are gone.
+func (k *Keys) guessed(ctx context.Context, accessKey string) (id key.Identity, last owner, err error) {
 	var here bool
-	if guess, here = k.behind.get(accessKey); !here {
+	if last, here = k.behind.Get(accessKey); !here {
 		id.Key, err = find[key.Key](ctx, k, accessKeys, accessKey)
-		return id, guess, err
+		return id, last, err
 	}
 	var gone atomic.Bool
 	beside := func(err error) error {
@@ -273,15 +274,15 @@ func (k *Keys) guessed(ctx context.Context, accessKey string) (id key.Identity, 
 	}
 	g, gctx := limited(ctx)
 	g.Go(func() (err error) { id.Key, err = find[key.Key](gctx, k, accessKeys, accessKey); return err })
-	g.Go(func() (err error) { id.User, err = k.User(gctx, guess.user); return beside(err) })
-	g.Go(func() (err error) { id.Account, err = k.Account(gctx, guess.account); return beside(err) })
+	g.Go(func() (err error) { id.User, err = k.User(gctx, last.user); return beside(err) })
+	g.Go(func() (err error) { id.Account, err = k.Account(gctx, last.account); return beside(err) })
 	if err := g.Wait(); err != nil {
 		return key.Identity{}, owner{}, err
 	}
 	if gone.Load() {
-		guess = owner{}
+		last = owner{}
 	}
-	return id, guess, nil
+	return id, last, nil
 }
 
 // User finds a user; see key.Reader.

@@ -34,7 +34,7 @@ type behind struct {
 	of       naming.ObjectName
 	versions []*object.Summary // of that name, read and not given yet, the oldest first, for ViewAll
 	given    object.VersionID  // the one of them that was given last
-	ahead    lookahead
+	ahead    lookahead[[]*object.Summary]
 }
 
 // Before finds the entry before a position; see meta.Backward.
@@ -58,7 +58,7 @@ func (c *cursor) nameBefore(ctx context.Context, name naming.ObjectName) (*objec
 	for {
 		if !b.read || name <= b.low && name != "" || b.high != "" && (name == "" || name > b.high) {
 			if b.read && name != b.low {
-				b.size, b.ahead = 0, lookahead{} // a jump, as over a common prefix
+				b.size, b.ahead = pageFirst/4, lookahead[[]*object.Summary]{} // a jump, as over a common prefix
 			}
 			if err := c.fillBack(ctx, name); err != nil {
 				return nil, err
@@ -84,7 +84,7 @@ func (c *cursor) nameBefore(ctx context.Context, name naming.ObjectName) (*objec
 // lastOf is the last entry that the view has of the first of some names, nil when it has none.
 func (c *cursor) lastOf(ctx context.Context, names []listedName) (*object.Summary, error) {
 	if c.view.Kind != meta.ViewAll {
-		return c.entry(ctx, &names[0])
+		return c.entry(ctx, names)
 	}
 	found, err := c.back.ahead.take(ctx, names, func(ctx context.Context, name naming.ObjectName) ([]*object.Summary, error) {
 		return c.m.versionsAbove(ctx, cellKey{container: c.container, name: name}, 0)
@@ -129,14 +129,17 @@ func (b *behind) give() *object.Summary {
 	return s
 }
 
-// fillBack reads a page of the names before one ("": the last ones). As in fill, the log is read first.
+// fillBack reads a page of the names before one ("": the last ones). As in fill, what is under way is read first.
 func (c *cursor) fillBack(ctx context.Context, before naming.ObjectName) error {
 	b := &c.back
-	changes, _, err := c.m.underWay(ctx, c.container, "", 0)
+	changes, _, err := c.underWay(ctx, "", 0)
 	if err != nil {
 		return err
 	}
-	b.size = min(max(pageFirst, b.size*4), pageMost)
+	if b.size *= 4; b.size == 0 {
+		b.size = firstPage(c.view)
+	}
+	b.size = min(b.size, pageMost)
 	rows, low, err := c.m.pageBack(ctx, namesOf(c.container), []byte(before), b.size)
 	if err != nil {
 		return err

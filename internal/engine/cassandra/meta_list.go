@@ -264,15 +264,20 @@ func (m *Meta) writeEntry(ctx context.Context, id gocql.UUID, key, rec []byte, a
 // listed is a row of a list.
 type listedRow struct{ key, rec []byte }
 
-// page reads keys from one on, at most limit. next is where to go on, nil at the list's end. A page may be short, or empty, before the end.
-func (m *Meta) page(ctx context.Context, list listID, from []byte, limit int) (rows []listedRow, next []byte, err error) {
+// page reads keys from one on and below another (nil: to the list's end), at most limit. next is where to go on, nil when there is nothing more. A page may be
+// short, or empty, before that.
+func (m *Meta) page(ctx context.Context, list listID, from, to []byte, limit int) (rows []listedRow, next []byte, err error) {
 	from = atLeastEmpty(from)
 	s, err := m.shardOf(ctx, list, from)
 	for range shardHops {
 		if err != nil {
 			return nil, nil, err
 		}
-		rows, end, moved, err := m.readShard(ctx, s, from, limit)
+		end := s.hi
+		if to != nil && (end == nil || bytes.Compare(to, end) < 0) {
+			end = to
+		}
+		rows, next, moved, err := m.readShard(ctx, s, from, end, limit)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -286,17 +291,20 @@ func (m *Meta) page(ctx context.Context, list listID, from []byte, limit int) (r
 				continue
 			}
 		}
-		return rows, end, nil
+		if to != nil && bytes.Compare(next, to) >= 0 {
+			next = nil
+		}
+		return rows, next, nil
 	}
 	return nil, nil, errs.E("cassandra.Meta.page", errs.Busy, errs.Container, "")
 }
 
-// readShard reads rows of one shard. Where it meets more tombstones than the cluster reads over, it reads smaller ranges.
-func (m *Meta) readShard(ctx context.Context, s *shard, from []byte, limit int) (rows []listedRow, next []byte, moved bool, err error) {
-	rows, moved, buried, err := m.slice(ctx, s.id, from, nil, limit)
+// readShard reads rows of one shard up to a key (nil: to its end). Where it meets more tombstones than the cluster reads over, it reads smaller ranges.
+func (m *Meta) readShard(ctx context.Context, s *shard, from, to []byte, limit int) (rows []listedRow, next []byte, moved bool, err error) {
+	rows, moved, buried, err := m.slice(ctx, s.id, from, to, limit)
 	if tooManyTombstones(err) {
 		m.orderSplit(ctx, s, true)
-		rows, next, moved, err = m.dig(ctx, s, from, limit)
+		rows, next, moved, err = m.dig(ctx, s.id, from, to, limit)
 		return rows, next, moved, err
 	}
 	if err != nil {
@@ -309,7 +317,7 @@ func (m *Meta) readShard(ctx context.Context, s *shard, from []byte, limit int) 
 		last := rows[len(rows)-1].key
 		return rows, append(last[:len(last):len(last)], 0), moved, nil
 	}
-	return rows, s.hi, moved, m.movedAfter(ctx, s.id, rows, &moved)
+	return rows, to, moved, m.movedAfter(ctx, s.id, rows, &moved)
 }
 
 // movedAfter reads moved when a slice had no row to bring it.
@@ -346,11 +354,11 @@ func (m *Meta) listed(ctx context.Context, limit int, st statement, args ...any)
 }
 
 // dig reads a range with too many tombstones: it halves ranges until the cluster reads them, and gives what is in the first that is not empty.
-func (m *Meta) dig(ctx context.Context, s *shard, from []byte, limit int) (rows []listedRow, next []byte, moved bool, err error) {
-	ends := [][]byte{s.hi} // of the ranges still to be read, the first one last
+func (m *Meta) dig(ctx context.Context, id gocql.UUID, from, end []byte, limit int) (rows []listedRow, next []byte, moved bool, err error) {
+	ends := [][]byte{end} // of the ranges still to be read, the first one last
 	for range digMost {
 		to := ends[len(ends)-1]
-		rows, moved, _, err = m.slice(ctx, s.id, from, to, limit)
+		rows, moved, _, err = m.slice(ctx, id, from, to, limit)
 		switch {
 		case tooManyTombstones(err):
 			ends = append(ends, between(from, to))
@@ -361,7 +369,7 @@ func (m *Meta) dig(ctx context.Context, s *shard, from []byte, limit int) (rows 
 			last := rows[len(rows)-1].key
 			return rows, append(last[:len(last):len(last)], 0), moved, nil
 		case len(rows) > 0 || len(ends) == 1:
-			return rows, to, moved, m.movedAfter(ctx, s.id, rows, &moved)
+			return rows, to, moved, m.movedAfter(ctx, id, rows, &moved)
 		}
 		from, ends = to, ends[:len(ends)-1]
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	pageFirst    = 4    // names read after a seek: a walk with a delimiter needs few
+	pageFirst    = 4    // names read first when it is not known how many are wanted, and after a jump
 	pageMost     = 1000 // names read at once by a long walk
 	versionsPage = 100  // versions of a name read at once
 	changesMost  = 200  // under way that are looked at with one page
@@ -24,8 +24,11 @@ const (
 
 // Scan walks a container in one view; see meta.Versions.
 func (m *Meta) Scan(_ context.Context, id naming.ContainerID, view meta.View) meta.Cursor {
-	return &cursor{m: m, container: id, view: view, size: pageFirst}
+	return &cursor{m: m, container: id, view: view, size: firstPage(view)}
 }
+
+// firstPage is how many names the first page has.
+func firstPage(view meta.View) int { return min(max(pageFirst, view.Want), pageMost) }
 
 // cursor walks names page by page. The name of a change under way is taken from its cell, the others from their entries.
 type cursor struct {
@@ -43,9 +46,12 @@ type cursor struct {
 	versions []*object.Summary // of one name, for ViewAll
 	of       naming.ObjectName
 	held     bool
-	ahead    lookahead
+	ahead    lookahead[[]*object.Summary]
 
-	back behind // of a walk back
+	past lookahead[*object.Summary] // for ViewAsOf
+
+	log  *pending // what was under way when the cursor began, nil: not read yet
+	back behind   // of a walk back
 }
 
 // listedName is a name that has or may have versions, with its newest version as listed; nil: to be read from the cell.
@@ -59,9 +65,12 @@ func (c *cursor) Seek(pos meta.Position) {
 	inside := c.read && len(c.names) > 0 && pos.Name >= c.names[0].name && pos.Name <= c.names[len(c.names)-1].name
 	c.pos = pos
 	c.versions, c.held = nil, false
-	c.ahead, c.back = lookahead{}, behind{}
+	c.ahead, c.past, c.back = lookahead[[]*object.Summary]{}, lookahead[*object.Summary]{}, behind{}
 	if !inside {
-		c.names, c.read, c.size = nil, false, pageFirst
+		c.names, c.read = nil, false
+		if c.log != nil { // a jump, as over a common prefix: there may be another one soon
+			c.size = pageFirst
+		}
 	}
 }
 
@@ -83,10 +92,11 @@ func (c *cursor) Next(ctx context.Context) (*object.Summary, error) {
 			}
 			continue
 		}
-		n, err := c.nextName(ctx)
-		if err != nil || n == nil {
+		names, err := c.nextNames(ctx)
+		if err != nil || len(names) == 0 {
 			return nil, fail(op, err)
 		}
+		n := &names[0]
 		if n.name != c.pos.Name {
 			c.pos = meta.Position{Name: n.name}
 		}
@@ -94,7 +104,7 @@ func (c *cursor) Next(ctx context.Context) (*object.Summary, error) {
 			c.of, c.held, c.versions = n.name, true, nil
 			continue
 		}
-		s, err := c.entry(ctx, n)
+		s, err := c.entry(ctx, names)
 		if err != nil {
 			return nil, fail(op, err)
 		}
@@ -106,14 +116,14 @@ func (c *cursor) Next(ctx context.Context) (*object.Summary, error) {
 	}
 }
 
-// nextName is the first name at or after the position, nil at the end.
-func (c *cursor) nextName(ctx context.Context) (*listedName, error) {
+// nextNames is the names at or after the position that are at hand, at least one, none at the end.
+func (c *cursor) nextNames(ctx context.Context) ([]listedName, error) {
 	for {
 		i, _ := slices.BinarySearchFunc(c.names, c.pos.Name, func(n listedName, name naming.ObjectName) int {
 			return strings.Compare(string(n.name), string(name))
 		})
 		if c.read && i < len(c.names) {
-			return &c.names[i], nil
+			return c.names[i:], nil
 		}
 		if c.read && c.last {
 			c.read = false // a later call looks again
@@ -129,16 +139,41 @@ func (c *cursor) nextName(ctx context.Context) (*listedName, error) {
 	}
 }
 
-// fill reads a page of names. The log is read first: a change that is acknowledged has an entry before its row is done.
+// pending is the changes of a container from a name on that had not come to their end at one time. full: there are more behind the last.
+type pending struct {
+	from    naming.ObjectName
+	changes []logged
+	full    bool
+}
+
+// underWay reads what is under way from a name on, before the first page that needs it: a change that is acknowledged has an entry before its row is done.
+// What was acknowledged since has an entry in every later page, so one reading does for all of them.
+func (c *cursor) underWay(ctx context.Context, from naming.ObjectName, most int) ([]logged, bool, error) {
+	if c.log == nil || from < c.log.from || c.log.full {
+		changes, full, err := c.m.underWay(ctx, c.container, from, most)
+		if err != nil {
+			return nil, false, err
+		}
+		c.log = &pending{from, changes, full}
+	}
+	i, _ := slices.BinarySearchFunc(c.log.changes, from, func(l logged, name naming.ObjectName) int { return strings.Compare(string(l.name), string(name)) })
+	return c.log.changes[i:], c.log.full, nil
+}
+
+// fill reads a page of names.
 func (c *cursor) fill(ctx context.Context, from naming.ObjectName) error {
-	changes, full, err := c.m.underWay(ctx, c.container, from, changesMost)
+	changes, full, err := c.underWay(ctx, from, changesMost)
 	if err != nil {
 		return err
 	}
 	var page []listedName
-	rows, next, err := c.m.page(ctx, namesOf(c.container), []byte(from), c.size)
+	var to []byte
+	if c.view.Below != "" {
+		to = []byte(c.view.Below)
+	}
+	rows, next, err := c.m.page(ctx, namesOf(c.container), []byte(from), to, c.size)
 	for err == nil && next != nil && len(rows) == 0 { // a shard without names from here on
-		rows, next, err = c.m.page(ctx, namesOf(c.container), next, c.size)
+		rows, next, err = c.m.page(ctx, namesOf(c.container), next, to, c.size)
 	}
 	if err != nil {
 		return err
@@ -171,34 +206,40 @@ func (c *cursor) fill(ctx context.Context, from naming.ObjectName) error {
 	return nil
 }
 
-// entry is what the view shows of a name, nil when nothing.
-func (c *cursor) entry(ctx context.Context, n *listedName) (*object.Summary, error) {
-	var s object.Summary
-	if c.view.Kind != meta.ViewAsOf && n.rec != nil {
-		if err := new(object.Decoder).Summary(n.rec, &s); err != nil {
-			return nil, err
-		}
+// entry is what the view shows of the first of some names, nil when nothing.
+func (c *cursor) entry(ctx context.Context, names []listedName) (s *object.Summary, err error) {
+	n := names[0]
+	switch {
+	case c.view.Kind == meta.ViewAsOf:
+		s, err = c.past.take(ctx, names, func(ctx context.Context, name naming.ObjectName) (*object.Summary, error) {
+			return c.inCell(ctx, name, meta.Which{By: meta.AsOf, At: c.view.At})
+		})
+	case n.rec == nil:
+		s, err = c.inCell(ctx, n.name, meta.Which{By: meta.Newest})
+	default:
+		s = new(object.Summary)
+		err = new(object.Decoder).Summary(n.rec, s)
 		s.Name, s.Latest = n.name, true
-	} else {
-		k := cellKey{container: c.container, name: n.name}
-		cl, err := c.m.cell(ctx, k, gocql.LocalQuorum)
-		if err != nil || cl.first == nil {
-			return nil, err
-		}
-		which := meta.Which{By: meta.Newest}
-		if c.view.Kind == meta.ViewAsOf {
-			which = meta.Which{By: meta.AsOf, At: c.view.At}
-		}
-		v, err := c.m.find(ctx, k, cl, which)
-		if err != nil || v == nil {
-			return nil, err
-		}
-		s = v.Summary
-		s.Latest = int64(v.ID) == cl.first.seq
 	}
-	if s.Visible() == (c.view.Kind == meta.ViewDeleted) {
-		return nil, nil
+	if err != nil || s == nil || s.Visible() == (c.view.Kind == meta.ViewDeleted) {
+		return nil, err
 	}
+	return s, nil
+}
+
+// inCell finds a version of a name in its cell, nil when there is none.
+func (c *cursor) inCell(ctx context.Context, name naming.ObjectName, which meta.Which) (*object.Summary, error) {
+	k := cellKey{container: c.container, name: name}
+	cl, err := c.m.cell(ctx, k, gocql.LocalQuorum)
+	if err != nil || cl.first == nil {
+		return nil, err
+	}
+	v, err := c.m.find(ctx, k, cl, which)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	s := v.Summary
+	s.Latest = int64(v.ID) == cl.first.seq
 	return &s, nil
 }
 
@@ -274,9 +315,9 @@ func (m *Meta) versionRows(ctx context.Context, name naming.ObjectName, st state
 	return list, nil
 }
 
-// lookahead reads versions of names before they are wanted, ever more names at once: a walk through many does not wait for each.
-type lookahead struct {
-	got map[naming.ObjectName][]*object.Summary
+// lookahead reads of names what is wanted of them before it is, ever more names at once: a walk through many does not wait for each.
+type lookahead[T any] struct {
+	got map[naming.ObjectName]T
 	n   int // names of the next reading
 }
 
@@ -284,9 +325,7 @@ type lookahead struct {
 const lookaheadMost = 16
 
 // take gives what read finds for the first of some names, and reads further ones with it. What cannot be read of those is read again when it is wanted.
-func (a *lookahead) take(
-	ctx context.Context, names []listedName, read func(context.Context, naming.ObjectName) ([]*object.Summary, error),
-) ([]*object.Summary, error) {
+func (a *lookahead[T]) take(ctx context.Context, names []listedName, read func(context.Context, naming.ObjectName) (T, error)) (T, error) {
 	first := names[0].name
 	if list, ok := a.got[first]; ok {
 		delete(a.got, first)
@@ -294,17 +333,17 @@ func (a *lookahead) take(
 	}
 	names = names[:min(len(names), max(1, a.n))]
 	a.n = min(2*max(1, a.n), lookaheadMost)
-	lists, failed := make([][]*object.Summary, len(names)), make([]error, len(names))
+	found, failed := make([]T, len(names)), make([]error, len(names))
 	var all sync.WaitGroup
 	for i := range names {
-		all.Go(func() { lists[i], failed[i] = read(ctx, names[i].name) })
+		all.Go(func() { found[i], failed[i] = read(ctx, names[i].name) })
 	}
 	all.Wait()
-	a.got = map[naming.ObjectName][]*object.Summary{}
+	a.got = map[naming.ObjectName]T{}
 	for i := range names[1:] {
 		if failed[i+1] == nil {
-			a.got[names[i+1].name] = lists[i+1]
+			a.got[names[i+1].name] = found[i+1]
 		}
 	}
-	return lists[0], failed[0]
+	return found[0], failed[0]
 }

@@ -356,7 +356,7 @@ func (m *Meta) Pending(ctx context.Context, id naming.ContainerID, name naming.O
 	const op = "cassandra.Meta.Pending"
 	at := append(uploadPlace(name, after), 0)
 	for at != nil {
-		rows, next, err := m.page(ctx, uploadsOf(id), at, pendingPage)
+		rows, next, err := m.page(ctx, uploadsOf(id), at, nil, pendingPage)
 		if err != nil {
 			return fail(op, err)
 		}

@@ -78,6 +78,11 @@ const (
 type View struct {
 	Kind ViewKind
 	At   time.Time // ViewAsOf
+
+	// Want and Below say what the caller will ask for, so that an engine reads no less and no more at once: about how many entries one after the
+	// other (0: few, or not known), and only those of names below one ("": of all). An engine may leave out entries that are not below it.
+	Want  int
+	Below naming.ObjectName
 }
 
 // ViewKind is the kind of a view.
