@@ -14,6 +14,7 @@ import (
 	"pithos/internal/backend"
 	"pithos/internal/block"
 	"pithos/internal/object"
+	"pithos/internal/seal"
 	"pithos/internal/store/blob"
 )
 
@@ -105,3 +106,26 @@ func TestPiecesAreReadAhead(t *testing.T) {
 type hungUp struct{}
 
 func (hungUp) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// TestEncryptedPiecesAreReadAhead reads an encrypted body out of a distant store: the bytes are right, and the pieces behind the one that is decrypted are under way.
+func TestEncryptedPiecesAreReadAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSealedWorld(t)
+		data := random(3, 6<<18)
+		s.putSealed("o", "service", data)
+		d := &distant{Store: s.stores.Blobs}
+		stores := s.stores
+		stores.Blobs = d
+		s.Backend = backend.New(stores, backend.Options{
+			Clock: s.clock, BlockSize: blockSize, ReadAhead: 4, Keeper: seal.NewKeeper(seal.Options{Ring: s.ring, Clock: s.clock}),
+		})
+		start := time.Now()
+		got, err := s.readSealed(target("o"), "", 0, -1)
+		if err != nil || !bytes.Equal(got, data) {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+		if took := time.Since(start); d.most != 4 || took > 8*time.Second { // 25 blocks
+			t.Errorf("%d at once, %v", d.most, took)
+		}
+	})
+}

@@ -110,12 +110,12 @@ func (o *Object) CopyTo(ctx context.Context, w io.Writer, off, n int64) error {
 // copyMap writes the bytes [off, off+n) of a map that belongs to an object.
 func (b *Backend) copyMap(ctx context.Context, w io.Writer, name naming.ObjectName, m block.Map, off, n int64) error {
 	walk := b.walk(m)
+	if b.opts.ReadAhead > 1 && n > pieceSize && m.Kept == nil {
+		return b.copyAhead(ctx, w, name, walk, off, n)
+	}
 	skip, err := walk.seek(ctx, off)
 	if err != nil {
 		return err
-	}
-	if b.opts.ReadAhead > 1 && n > pieceSize && m.Kept == nil {
-		return b.copyAhead(ctx, w, name, walk, skip, n)
 	}
 	buf := b.pieces.get()
 	defer b.pieces.put(buf)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 
-	"pithos/internal/block"
 	"pithos/internal/errs"
 	"pithos/internal/object"
 	"pithos/internal/seal"
@@ -56,7 +55,7 @@ func (o *Object) copyStream(ctx context.Context, w io.Writer, s sealedStream, of
 	first := off / seal.PackageSize
 	end := min((off+n+seal.PackageSize-1)/seal.PackageSize*seal.SealedSize, seal.Sealed(s.size))
 	begin := first * seal.SealedSize
-	src, err := o.b.readMap(ctx, o.Content.Map, s.base+begin, end-begin)
+	src, err := o.b.fetch(ctx, o.Name, o.b.walk(o.Content.Map), s.base+begin, end-begin)
 	if err != nil {
 		return err
 	}
@@ -108,78 +107,6 @@ func (o *Object) unreadable(ctx context.Context, err error) error {
 	}
 	o.b.complain(ctx, o, err)
 	return err
-}
-
-// mapReader reads stored bytes of a map one after another. close must be called.
-type mapReader struct {
-	ctx  context.Context //nolint:containedctx // it lives within one call, and io.Reader has no place for it
-	b    *Backend
-	walk *mapWalk
-	ref  block.Ref
-	at   int64 // place in the block
-	left int64 // bytes still to come
-	buf  *[pieceSize]byte
-	have []byte // of buf, not yet given
-}
-
-// readMap reads stored bytes [off, off+n).
-func (b *Backend) readMap(ctx context.Context, m block.Map, off, n int64) (*mapReader, error) {
-	r := &mapReader{ctx: ctx, b: b, walk: b.walk(m), left: n}
-	skip, err := r.walk.seek(ctx, off)
-	if err != nil {
-		return nil, err
-	}
-	ref, ok, err := r.walk.next(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !ok || skip > ref.Len {
-		return nil, errs.E("", errs.Corrupt, errs.Version, "")
-	}
-	r.ref, r.at, r.buf = ref, skip, b.pieces.get()
-	return r, nil
-}
-
-func (r *mapReader) close() { r.b.pieces.put(r.buf) }
-
-// Read gives what is there of the piece that was read last, or reads the next one. Pieces end at multiples of pieceSize in their block, so that
-// no checked chunk of the store is read twice.
-func (r *mapReader) Read(p []byte) (int, error) {
-	if len(r.have) == 0 {
-		if r.left == 0 {
-			return 0, io.EOF
-		}
-		if err := r.fill(); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(p, r.have)
-	r.have = r.have[n:]
-	return n, nil
-}
-
-func (r *mapReader) fill() error {
-	if err := r.ctx.Err(); err != nil {
-		return err
-	}
-	for r.at == r.ref.Len {
-		ref, ok, err := r.walk.next(r.ctx)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return io.ErrUnexpectedEOF
-		}
-		r.ref, r.at = ref, 0
-	}
-	n := min(pieceSize-r.at%pieceSize, r.ref.Len-r.at, r.left)
-	if err := r.walk.read(r.ctx, r.ref.ID, r.at, r.buf[:n]); err != nil {
-		return err
-	}
-	r.at += n
-	r.left -= n
-	r.have = r.buf[:n]
-	return nil
 }
 
 // shareOf appends bytes of an object, whose stored blocks must be plain.
