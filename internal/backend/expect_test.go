@@ -2,6 +2,7 @@ package backend_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,4 +156,66 @@ func TestExpectedLookUps(t *testing.T) {
 			t.Errorf("the client left: %v", err)
 		}
 	})
+}
+
+// countedIntents counts the intents that stand and name nothing.
+type countedIntents struct {
+	meta.Store
+	made, left atomic.Int64
+}
+
+func (s *countedIntents) Intend(ctx context.Context, h block.Holder, in meta.Intent) error {
+	s.made.Add(1)
+	s.left.Add(1)
+	return s.Store.Intend(ctx, h, in)
+}
+
+func (s *countedIntents) Abandon(ctx context.Context, h block.Holder) error {
+	s.left.Add(-1)
+	return s.Store.Abandon(ctx, h)
+}
+
+func (s *countedIntents) Commit(ctx context.Context, c meta.Change) (meta.Outcome, error) {
+	out, err := s.Store.Commit(ctx, c)
+	if err == nil && c.Version != nil && !c.Version.Content.Holder.IsZero() {
+		s.left.Add(-1)
+	}
+	return out, err
+}
+
+// TestForeseenIntents puts bodies whose intent is written while they come: none is left over, whatever becomes of the body.
+func TestForeseenIntents(t *testing.T) {
+	for name, c := range map[string]struct {
+		data []byte
+		send func(b *backend.Body)
+		made int64
+		fail bool
+	}{
+		"a large body":         {data: random(1, 5*blockSize), made: 1},
+		"a small one":          {data: random(1, 100), made: 0},
+		"zeros":                {data: make([]byte, 5*blockSize), made: 1},
+		"an unproved one":      {data: random(1, 5*blockSize), made: 1, fail: true, send: func(b *backend.Body) { b.Prove = func(object.Digests) error { return errLost } }},
+		"one that breaks off":  {data: random(1, blockSize/2), made: 1, fail: true, send: func(b *backend.Body) { b.Size = blockSize }},
+		"one of unknown size":  {data: random(1, 5*blockSize), made: 1, send: func(b *backend.Body) { b.Size = -1 }},
+		"one that is too long": {data: random(1, blockSize), made: 1, fail: true, send: func(b *backend.Body) { b.Size = 2000 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var counted *countedIntents
+			w := newWorld(t, func(s *backend.Stores, o *backend.Options) {
+				counted = &countedIntents{Store: s.Meta}
+				s.Meta, o.Distant, o.KeepMax = counted, true, 1000
+			})
+			r := put("x", c.data)
+			if c.send != nil {
+				c.send(&r.Body)
+			}
+			_, err := w.Put(t.Context(), w.alice, r)
+			if c.fail != (err != nil) {
+				t.Errorf("%v", err)
+			}
+			if made, left := counted.made.Load(), counted.left.Load(); made != c.made || left != 0 {
+				t.Errorf("%d intents were made and %d are left, want %d and none", made, left, c.made)
+			}
+		})
+	}
 }

@@ -49,6 +49,7 @@ func (b *Backend) Put(ctx context.Context, c Caller, r PutRequest) (*object.Vers
 	}
 	w := b.newWriter(container.Account, container.ID)
 	w.keep = b.opts.KeepMax
+	w.foresee(ctx, r.Body.Size)
 	prove := r.rootProof(b.blockSize(container), s != nil)
 	got, err := b.receiveSealed(ctx, w, r.Body, b.blockSize(container), b.opts.PutMax, s)
 	if err == nil {
@@ -116,6 +117,9 @@ func (b *Backend) publish(ctx context.Context, w *writer, container bucket.Conta
 	if err == nil {
 		var out meta.Outcome
 		if out, err = b.stores.Meta.Commit(ctx, ch); err == nil {
+			if w.early != nil { // it was all zeros, for which nothing has to be held
+				w.giveUp(ctx)
+			}
 			return out.Version, nil
 		}
 	}

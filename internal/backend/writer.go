@@ -29,6 +29,7 @@ type writer struct {
 	container naming.ContainerID // in whose region the holder lives
 	holder    block.Holder       // zero until something has to be held
 	renew     time.Time          // when to extend the intent
+	early     promise[intended]  // an intent that is being written, nil: none
 	lease     bool               // the holder outlives the request and a restart, until its intent expires
 	keep      int                // a body that is one block of at most so many bytes is kept with its version
 }
@@ -43,12 +44,12 @@ func (w *writer) intend(ctx context.Context) error {
 	now := w.b.now()
 	grace := w.b.opts.UploadGrace
 	switch {
+	case w.early != nil:
+		return w.begun()
 	case w.holder.IsZero():
-		h := w.b.newHolder(w.container)
-		if err := w.b.stores.Meta.Intend(ctx, h, meta.Intent{Account: w.account, Expires: now.Add(grace), Lease: w.lease}); err != nil {
-			return err
-		}
-		w.holder = h
+		in, err := w.first(ctx)
+		w.holder, w.renew = in.holder, in.renew
+		return err
 	case now.Before(w.renew):
 		return nil
 	default:
@@ -58,6 +59,40 @@ func (w *writer) intend(ctx context.Context) error {
 	}
 	w.renew = now.Add(grace / 2)
 	return nil
+}
+
+// intended is a holder whose intent stands until half of its grace is over, and longer.
+type intended struct {
+	holder block.Holder
+	renew  time.Time
+}
+
+// first writes the intent of a new holder.
+func (w *writer) first(ctx context.Context) (intended, error) {
+	now, grace := w.b.now(), w.b.opts.UploadGrace
+	h := w.b.newHolder(w.container)
+	err := w.b.stores.Meta.Intend(ctx, h, meta.Intent{Account: w.account, Expires: now.Add(grace), Lease: w.lease})
+	if err != nil {
+		return intended{}, err
+	}
+	return intended{h, now.Add(grace / 2)}, nil
+}
+
+// begun waits for the intent that is being written, if one is.
+func (w *writer) begun() error {
+	if w.early == nil {
+		return nil
+	}
+	l := <-w.early
+	w.early, w.holder, w.renew = nil, l.value.holder, l.value.renew
+	return l.err
+}
+
+// foresee begins with the intent before there is a block, where the wait for it would be felt and a body of the size will need it.
+func (w *writer) foresee(ctx context.Context, size int64) {
+	if w.b.opts.Distant && size > int64(w.keep) {
+		w.early = begin(func() (intended, error) { return w.first(ctx) })
+	}
 }
 
 // lost says of a holder that was given up under a writer that the request may be tried again.
@@ -109,6 +144,7 @@ func (w *writer) sync(ctx context.Context) error {
 // giveUp abandons the intent after a failure. The metastore keeps a holder that something names after all, so this is
 // right even when the outcome of the commit is unknown. If it fails, the intent expires.
 func (w *writer) giveUp(ctx context.Context) {
+	_ = w.begun() // one that failed is as one that was never begun: what is left of it expires
 	if w.holder.IsZero() {
 		return
 	}
