@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"pithos/internal/access"
 	"pithos/internal/backend"
 	"pithos/internal/door/wire"
@@ -214,6 +216,8 @@ func (c *call) segmentsStand(ctx context.Context, s *shown, ranges []wire.Range)
 	if len(list) != len(s.Parts) {
 		return errs.E("swift.segmentsStand", errs.Corrupt, errs.Version, string(s.Name))
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(segmentsAtOnce)
 	known := map[string]bool{}
 	var off int64
 	for i := range list {
@@ -223,19 +227,28 @@ func (c *call) segmentsStand(ctx context.Context, s *shown, ranges []wire.Range)
 			continue
 		}
 		known[list[i].Name] = true
-		t, err := c.segmentTarget(list[i].Name, s.o.Container.Account)
-		if err != nil {
-			return err
-		}
-		o, err := c.door.b.OpenWhole(ctx, c.caller, t, object.Precondition{}, access.GetObject)
-		switch {
-		case errs.Is(err, errs.NotFound), errs.Is(err, errs.Denied), errs.Is(err, errs.Invalid):
-			return refusal(http.StatusConflict, "").because(err)
-		case err != nil:
-			return err
-		case backend.PlainETag(&o.Summary) != list[i].Hash:
-			return refusal(http.StatusConflict, "")
-		}
+		g.Go(func() error { return c.segmentStands(ctx, s, &list[i]) })
+	}
+	return g.Wait()
+}
+
+// segmentsAtOnce is how many segments of a large object are looked up at the same time.
+const segmentsAtOnce = 16
+
+// segmentStands looks whether one segment of a static large object stands as its manifest says.
+func (c *call) segmentStands(ctx context.Context, s *shown, of *listedSegment) error {
+	t, err := c.segmentTarget(of.Name, s.o.Container.Account)
+	if err != nil {
+		return err
+	}
+	o, err := c.door.b.OpenWhole(ctx, c.caller, t, object.Precondition{}, access.GetObject)
+	switch {
+	case errs.Is(err, errs.NotFound), errs.Is(err, errs.Denied), errs.Is(err, errs.Invalid):
+		return refusal(http.StatusConflict, "").because(err)
+	case err != nil:
+		return err
+	case backend.PlainETag(&o.Summary) != of.Hash:
+		return refusal(http.StatusConflict, "")
 	}
 	return nil
 }
