@@ -19,6 +19,7 @@ import (
 	"pithos/internal/clock"
 	"pithos/internal/errs"
 	"pithos/internal/naming"
+	"pithos/internal/object"
 	"pithos/internal/store/blob"
 	"pithos/internal/store/bucket"
 	"pithos/internal/store/key"
@@ -130,6 +131,76 @@ func TestCostOfRequests(t *testing.T) {
 	} {
 		c.of(o.do)
 		c.within(t, o.what, o.transactions, o.writes, o.reads)
+	}
+}
+
+// TestCostOfAPage counts what walks over a large container read. Their names are put into the list alone.
+func TestCostOfAPage(t *testing.T) {
+	s := metaSession(t)
+	var c cost
+	m := hooked(s, clock.System{}, c.hook)
+	container := naming.NewContainerID()
+	if _, err := m.Commit(t.Context(), putOf(container, "a", time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	g, ctx := limited(t.Context())
+	const folders, each = 30, 50
+	for folder := range folders {
+		for i := range each {
+			g.Go(func() error {
+				rec := object.AppendSummary(nil, &object.Summary{ID: 1, Null: true, RootHash: block.Empty})
+				return m.writeEntry(ctx, gocql.UUID(namesOf(container)), fmt.Appendf(nil, "f%02d/%02d", folder, i), rec, 1)
+			})
+		}
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	walk := func(view meta.View, from naming.ObjectName, most int, next func(naming.ObjectName) naming.ObjectName) func() {
+		return func() {
+			t.Helper()
+			cur := m.Scan(t.Context(), container, view)
+			defer cur.Close()
+			cur.Seek(meta.Position{Name: from})
+			n := 0
+			for ; n < most; n++ {
+				e, err := cur.Next(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e == nil {
+					break
+				}
+				if view.Below != "" && e.Name >= view.Below {
+					t.Errorf("%s is not below %s", e.Name, view.Below)
+				}
+				if next != nil {
+					cur.Seek(meta.Position{Name: next(e.Name)})
+				}
+			}
+			if want := min(most, folders); next != nil && n != want {
+				t.Errorf("%d folders, want %d", n, want)
+			}
+			if next == nil && n != min(most, each) && n != most {
+				t.Errorf("%d names", n)
+			}
+		}
+	}
+	for _, o := range []struct {
+		what  string
+		do    func()
+		reads int
+	}{
+		{"1,001 names", walk(meta.View{Want: 1001}, "", 1001, nil), 4}, // what is under way is two
+		{"names of a prefix", walk(meta.View{Want: 1001, Below: "f070"}, "f07/", 1001, nil), 3},
+		{"folders", walk(meta.View{Want: 100}, "f00/", 20, func(name naming.ObjectName) naming.ObjectName {
+			folder, _, _ := strings.Cut(string(name), "/")
+			return naming.ObjectName(folder + "0")
+		}), 2 + 20},
+		{"names before it was said how many", walk(meta.View{}, "", 1001, nil), 2 + 5},
+	} {
+		c.of(o.do)
+		c.within(t, o.what, 0, 0, o.reads)
 	}
 }
 
