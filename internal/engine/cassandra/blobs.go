@@ -328,8 +328,9 @@ func (b *Blobs) Sync(context.Context) error {
 	return nil
 }
 
-// Release drops the references of holders; see blob.Store. The order lets it be repeated after a crash: candidates for the
-// sweep first, then references, then the list that names them, then the holder.
+// Release drops the references of holders; see blob.Store. The order lets it be repeated after a crash: references first, then candidates for the
+// sweep, then the list that names both, then the holder. A candidate must not come before its reference is gone: a sweeper that met both would take the reference for that of somebody
+// who will leave a candidate later, and drop this one.
 func (b *Blobs) Release(ctx context.Context, holders []block.Holder) error {
 	const op = "cassandra.Blobs.Release"
 	for _, h := range holders {
@@ -379,10 +380,10 @@ func (b *Blobs) releaseLane(ctx context.Context, holder gocql.UUID, account stri
 		g, gctx := limited(ctx)
 		for _, h := range ids {
 			g.Go(func() error {
-				if err := b.s.exec(gctx, addSweep, int(h[0]), h, holder); err != nil {
+				if err := b.dropReferences(gctx, block.ID(h), account, holder); err != nil {
 					return err
 				}
-				return b.dropReferences(gctx, block.ID(h), account, holder)
+				return b.s.exec(gctx, addSweep, int(h[0]), h, holder)
 			})
 		}
 		if err := g.Wait(); err != nil {

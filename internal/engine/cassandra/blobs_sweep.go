@@ -90,32 +90,49 @@ func (b *Blobs) candidates(ctx context.Context, lane int, start []byte, limit in
 	return ids, marks, nil
 }
 
-// sweepOne takes the four steps for one block; done says that it need not be looked at again until another reference goes.
+// sweepOne takes the four steps for one block; done says that it need not be looked at again until another reference goes. That is said only of what was found so
+// and not of what was changed here: whoever is halted in the midst of it may go on after others have looked.
 func (b *Blobs) sweepOne(ctx context.Context, now time.Time, grace time.Duration, id block.ID, report *blob.SweepReport) (done bool, err error) {
 	r, err := b.registers(ctx, id)
 	if err != nil {
 		return false, err
 	}
 	referenced, known, err := b.referenced(ctx, anyReference, id, r.lanes)
-	if err != nil || referenced || !known {
-		return referenced, err
-	}
-	mark := max(r.live, r.bad)
-	if mark == 0 {
-		return b.sweepOrphan(ctx, id)
-	}
-	if r.live <= r.cond { // condemned before: repeat the deletion, which may have been lost
-		return true, b.s.exec(ctx, dropChunks, r.cond, id[:])
-	}
-	if now.Sub(time.UnixMicro(r.live)) < grace {
+	switch {
+	case err != nil || !referenced && !known:
+		return false, err
+	case referenced && r.live <= r.cond:
+		revived, err := b.revive(ctx, id, r)
+		return !revived, err // else somebody is writing it, and will leave a candidate too
+	case referenced:
+		return true, nil
+	case r.live <= r.cond:
+		return b.sweepRest(ctx, now, grace, id, report)
+	case now.Sub(time.UnixMicro(r.live)) < grace:
 		report.Young++
 		return false, nil
 	}
+	gone, err := b.condemn(ctx, id, max(r.live, r.bad), r)
+	if gone {
+		report.Deleted++
+		report.Bytes += int64(r.size)
+	}
+	return gone, err
+}
+
+// condemn marks a block and deletes it unless somebody refers to it by then.
+func (b *Blobs) condemn(ctx context.Context, id block.ID, mark int64, r registers) (gone bool, err error) {
 	if err := b.s.exec(ctx, setCondemned, mark, mark, id[:]); err != nil {
 		return false, err
 	}
-	if referenced, known, err = b.lookAtAll(ctx, id); err != nil || referenced || !known {
-		return referenced, err // cond stays: later writers send the bytes again, which is safe
+	referenced, known, err := b.lookAtAll(ctx, id)
+	switch {
+	case err != nil || !referenced && !known:
+		return false, err
+	case referenced:
+		r.cond = max(r.cond, mark)
+		_, err := b.revive(ctx, id, r)
+		return false, err
 	}
 	if err := b.s.exec(ctx, dropChunks, mark, id[:]); err != nil {
 		return false, err
@@ -125,31 +142,66 @@ func (b *Blobs) sweepOne(ctx context.Context, now time.Time, grace time.Duration
 			return false, err
 		}
 	}
-	report.Deleted++
-	report.Bytes += int64(r.size)
 	return true, nil
 }
 
-// sweepOrphan removes chunks that a writer left before it could set live. The newest incarnation among them is the mark.
-func (b *Blobs) sweepOrphan(ctx context.Context, id block.ID) (bool, error) {
+// revive makes a block usable that was condemned while somebody began to refer to it: its bytes are there, and become a new incarnation. Without that its holders can read it, but it
+// is no longer shared or audited. revived is false when the bytes are not all there.
+func (b *Blobs) revive(ctx context.Context, id block.ID, r registers) (revived bool, err error) {
+	data, whole, err := b.wholeBytes(ctx, id)
+	if err != nil || !whole {
+		return false, err
+	}
+	return true, b.write(ctx, id, data, r)
+}
+
+// wholeBytes reads a block; whole is false when bytes are missing or damaged.
+func (b *Blobs) wholeBytes(ctx context.Context, id block.ID) (data []byte, whole bool, err error) {
+	next := 0
+	err = b.s.rows(ctx, getChunks, []any{id[:], 0, block.SizeMax}, max(1, readPage/b.chunk), func(it *gocql.Iter) bool {
+		var i, size int
+		var inc, bad int64
+		var sum int32
+		var piece []byte
+		if !it.Scan(&i, &inc, &bad, &size, &sum, &piece) || i != next {
+			return false
+		}
+		next++
+		data = append(data, piece...)
+		return len(data) <= block.SizeMax
+	})
+	return data, err == nil && len(data) > 0 && block.Sum(data) == id, err
+}
+
+// sweepRest removes what is left of a block that was never made whole, or was condemned before: rows that a writer left who was cut off before it could set live, and those of a
+// deletion that was lost. What such a writer wrote may stand on some replicas only, so all are asked.
+func (b *Blobs) sweepRest(ctx context.Context, now time.Time, grace time.Duration, id block.ID, report *blob.SweepReport) (done bool, err error) {
+	var r registers
+	if _, err := b.s.serially(ctx, getRegisters, gocql.All, []any{id[:]}, &r.live, &r.cond, &r.bad, &r.size, &r.lanes); err != nil {
+		return false, err
+	}
+	if r.live > r.cond {
+		return false, nil // it was made whole; the next round finds it so
+	}
 	newest := int64(0)
-	err := b.s.rows(ctx, orphanChunks, []any{id[:]}, 500, func(it *gocql.Iter) bool {
+	err = b.s.rowsAt(ctx, orphanChunks, gocql.All, []any{id[:]}, 500, func(it *gocql.Iter) bool {
 		var inc int64
 		ok := it.Scan(&inc)
 		newest = max(newest, inc)
 		return ok
 	})
-	if err != nil || newest == 0 {
-		return err == nil, err
-	}
-	if err := b.s.exec(ctx, setCondemned, newest, newest, id[:]); err != nil {
+	switch {
+	case err != nil:
 		return false, err
+	case newest > r.cond && now.Sub(time.UnixMicro(newest)) < grace:
+		report.Young++
+		return false, nil
+	case newest > r.cond:
+		return b.condemn(ctx, id, newest, r)
+	case r.cond > 0:
+		return true, b.s.exec(ctx, dropChunks, r.cond, id[:])
 	}
-	referenced, known, err := b.lookAtAll(ctx, id)
-	if err != nil || referenced || !known {
-		return referenced, err
-	}
-	return true, b.s.exec(ctx, dropChunks, newest, id[:])
+	return true, nil
 }
 
 // lookAtAll asks every replica for references. The lanes are read first: who writes into another than the first has read them before.
