@@ -48,6 +48,7 @@ type expected struct {
 	container promise[bucket.Container]
 	version   promise[*object.Version] // of name in the container that the guess names
 	quotas    promise[quotas]          // of the account that the guess names
+	seen      *bucket.Container        // the container as it was found last; nil: not yet
 }
 
 type expectedKey struct{}
@@ -96,12 +97,32 @@ func take[T any](ctx context.Context, of func(e *expected) *promise[T], look fun
 
 // find resolves a reference without asking who wants to know.
 func (b *Backend) find(ctx context.Context, r Ref) (bucket.Container, error) {
-	return take(ctx, func(e *expected) *promise[bucket.Container] {
+	c, err := take(ctx, func(e *expected) *promise[bucket.Container] {
 		if e.ref != r {
 			return nil
 		}
 		return &e.container
 	}, func() (bucket.Container, error) { return b.lookUp(ctx, r) })
+	if e, ok := ctx.Value(expectedKey{}).(*expected); ok && err == nil && e.ref == r {
+		e.mu.Lock()
+		e.seen = &c
+		e.mu.Unlock()
+	}
+	return c, err
+}
+
+// seen is the container as the request found it last, if it was expected and found.
+func seen(ctx context.Context, r Ref) (bucket.Container, bool) {
+	e, ok := ctx.Value(expectedKey{}).(*expected)
+	if !ok || e.ref != r {
+		return bucket.Container{}, false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.seen == nil {
+		return bucket.Container{}, false
+	}
+	return *e.seen, true
 }
 
 func (b *Backend) lookUp(ctx context.Context, r Ref) (c bucket.Container, err error) {

@@ -22,8 +22,11 @@ func (b *Backend) Document(ctx context.Context, r Ref, name string) ([]byte, err
 }
 
 // Found gives a container as it is. It asks nobody's permission: it is for what an answer that is already allowed says besides, and for the service's own
-// work. It must not be written to. NotFound/Bucket or NotFound/Container.
+// work. What the request has found already stands for it. It must not be written to. NotFound/Bucket or NotFound/Container.
 func (b *Backend) Found(ctx context.Context, r Ref) (bucket.Container, error) {
+	if c, ok := seen(ctx, r); ok {
+		return c, nil
+	}
 	c, err := b.find(ctx, r)
 	return c, fail("backend.Found", err)
 }

@@ -169,13 +169,16 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 	return c.row.handle(ctx, c)
 }
 
-// expect has looked up meanwhile what a request for an object will ask for. A version that it names is not: few do.
+// expect has looked up meanwhile what a request for an object, or for what is in a bucket, will ask for. A version that it names is not: few do.
 func (c *call) expect(ctx context.Context) context.Context {
-	if c.name == "" || c.r.Method == http.MethodPost || c.r.Method == http.MethodOptions || c.door.b == nil { // tests of the table have no backend
+	reads := c.r.Method == http.MethodGet || c.r.Method == http.MethodHead
+	switch {
+	case c.door.b == nil: // tests of the table have none
+		return ctx
+	case c.bucket == "", c.name == "" && !reads, c.r.Method == http.MethodPost, c.r.Method == http.MethodOptions:
 		return ctx
 	}
 	which, _ := c.which()
-	reads := c.r.Method == http.MethodGet || c.r.Method == http.MethodHead
 	return c.door.b.Expect(ctx, backend.Target{Container: c.ref(), Name: c.name, Which: which}, reads, c.r.Method == http.MethodPut)
 }
 

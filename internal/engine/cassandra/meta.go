@@ -9,6 +9,7 @@ import (
 
 	"pithos/internal/clock"
 	"pithos/internal/errs"
+	"pithos/internal/guess"
 	"pithos/internal/naming"
 	"pithos/internal/store/meta"
 )
@@ -37,6 +38,7 @@ type Meta struct {
 	splits  splitter
 	journal journal
 	mender  mender
+	chunks  guess.Map[string, []place] // open ones of an owner's log, which are read beside the tally that tells which they are
 	// intended spares a reading of each holder.
 	intended intentCache
 	// Tests damage copies, and ask one host as if it were several.

@@ -153,26 +153,48 @@ func (m *Meta) openLog(ctx context.Context, owner string) ([]place, error) {
 // underWay is the changes of a container that have not come to their end, from a name on, at most limit of them, in order; limit 0: all.
 // complete is the name up to which all are there.
 func (m *Meta) underWay(ctx context.Context, id naming.ContainerID, from naming.ObjectName, limit int) (list []logged, full bool, err error) {
-	places, err := m.openLog(ctx, ownerOfContainer(id))
-	if err != nil {
+	owner := ownerOfContainer(id)
+	last, _ := m.chunks.Get(owner)
+	found := make([][]logged, len(last)) // in those of the chunks that there were the last time
+	var places []place
+	g, gctx := limited(ctx)
+	g.Go(func() (err error) { places, err = m.openLog(gctx, owner); return err })
+	for i, p := range last {
+		g.Go(func() (err error) { found[i], err = m.openIn(gctx, p, id, from); return err })
+	}
+	if err := g.Wait(); err != nil {
 		return nil, false, err
 	}
 	for _, p := range places {
-		err := m.readLog(ctx, p, string(from), func(r logRow) {
-			if !r.done && r.rec != nil {
-				r.container = id
-				list = append(list, logged{p, r.logKey})
-			}
-		})
+		if i := slices.Index(last, p); i >= 0 {
+			list = append(list, found[i]...)
+			continue
+		}
+		more, err := m.openIn(ctx, p, id, from)
 		if err != nil {
 			return nil, false, err
 		}
+		list = append(list, more...)
+	}
+	if !slices.Equal(places, last) {
+		m.chunks.Put(owner, places)
 	}
 	slices.SortFunc(list, func(a, b logged) int { return strings.Compare(string(a.name), string(b.name)) })
 	if limit > 0 && len(list) > limit {
 		return list[:limit], true, nil
 	}
 	return list, false, nil
+}
+
+// openIn is the changes in a chunk of a container's log that have not come to their end, from a name on.
+func (m *Meta) openIn(ctx context.Context, p place, id naming.ContainerID, from naming.ObjectName) (list []logged, err error) {
+	err = m.readLog(ctx, p, string(from), func(r logRow) {
+		if !r.done && r.rec != nil {
+			r.container = id
+			list = append(list, logged{p, r.logKey})
+		}
+	})
+	return list, err
 }
 
 // logged is a change in the log.

@@ -17,7 +17,7 @@ import (
 
 const (
 	pageFirst    = 4    // names read first when it is not known how many are wanted, and after a jump
-	pageMost     = 1000 // names read at once by a long walk
+	pageMost     = 1024 // names read at once by a long walk: a page of 1,000 and the name that tells of more
 	versionsPage = 100  // versions of a name read at once
 	changesMost  = 200  // under way that are looked at with one page
 )
