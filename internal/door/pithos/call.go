@@ -200,7 +200,7 @@ func (c *call) expect(ctx context.Context) context.Context {
 	if at.checkNames() != nil {
 		return ctx
 	}
-	return c.door.b.Expect(ctx, at.target(), c.r.Method == http.MethodGet || c.r.Method == http.MethodHead, c.r.Method == http.MethodPut)
+	return c.door.b.Expect(ctx, at.target(), wire.Reads(c.r), c.r.Method == http.MethodPut)
 }
 
 // checkNames parses the names of the path. Names that are too long are 400 (Pithos+ 1.1).

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"pithos/internal/door/wire"
 )
 
 // Mine tells whether a request on a listener that serves Swift's dialect too is this door's. The path alone decides on the dialect (16.1), but for requests that
@@ -70,7 +72,7 @@ func extraQuery(r *http.Request, at level) bool {
 	if r.Method == http.MethodDelete {
 		return at != accountLevel && (q.Has("until") || q.Has("delimiter"))
 	}
-	read := r.Method == http.MethodGet || r.Method == http.MethodHead
+	read := wire.Reads(r)
 	if at == objectLevel {
 		copies := r.Method == copyMethod || r.Method == http.MethodPut && len(r.Header["X-Copy-From"]) > 0
 		return copies && hasAny(q, "delimiter", "ignore_content_type") || read && hasAny(q, "hashmap", "version", "disposition-type") ||

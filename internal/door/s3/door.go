@@ -171,7 +171,7 @@ func (d *Door) handle(ctx context.Context, c *call) (*reply, error) {
 
 // expect has looked up meanwhile what a request for an object, or for what is in a bucket, will ask for. A version that it names is not: few do.
 func (c *call) expect(ctx context.Context) context.Context {
-	reads := c.r.Method == http.MethodGet || c.r.Method == http.MethodHead
+	reads := wire.Reads(c.r)
 	switch {
 	case c.door.b == nil: // tests of the table have none
 		return ctx

@@ -230,8 +230,7 @@ func (c *call) expect(ctx context.Context) context.Context {
 	if err != nil {
 		return ctx
 	}
-	reads := c.r.Method == http.MethodGet || c.r.Method == http.MethodHead
-	return c.door.b.Expect(ctx, backend.Target{Container: backend.Ref{Account: c.owner, Name: container}, Name: name}, reads, c.r.Method == http.MethodPut)
+	return c.door.b.Expect(ctx, backend.Target{Container: backend.Ref{Account: c.owner, Name: container}, Name: name}, wire.Reads(c.r), c.r.Method == http.MethodPut)
 }
 
 // checkPath parses the names that the path has. It comes after the token: Swift tells a stranger nothing about names.

@@ -81,7 +81,7 @@ func parseExpiry(text string) int64 {
 
 // fitsLink checks what a link demands of the request: its method, that it is for an object, the prefix, and where it comes from.
 func (c *call) fitsLink(l *link) bool {
-	root := l.hasPrefix && l.prefix == "" && c.level == containerLevel && (c.r.Method == http.MethodGet || c.r.Method == http.MethodHead)
+	root := l.hasPrefix && l.prefix == "" && c.level == containerLevel && wire.Reads(c.r)
 	object := c.level == objectLevel && strings.Trim(c.rawNames[1], "/") != ""
 	switch {
 	case !contains(linkMethods, c.r.Method), !root && !object, !strings.HasPrefix(c.path, "/v1/"), !strings.HasPrefix(c.account, reseller) && !Extra(c.r):

@@ -37,6 +37,9 @@ func Conditions(h http.Header, prefix string) (object.Precondition, error) {
 	return p, nil
 }
 
+// Reads tells whether a request asks for something to be read (RFC 9110, 9.3.1 and 9.3.2).
+func Reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
 // ParseDate reads the three forms of HTTP dates, with numeric zones too, and ISO 8601. ok is false, and the time zero, for anything else.
 func ParseDate(s string) (at time.Time, ok bool) {
 	s = strings.TrimSpace(s)
