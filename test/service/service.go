@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -151,7 +152,7 @@ func (s *Service) Restart(ctx context.Context) error {
 		args = []string{"serve", "--data", s.Data, "--s3-listen", s.Addr, "--openstack-listen", s.Swift, "--admin-listen", s.Admin}
 	}
 	s.cmd = exec.CommandContext(ctx, s.Binary, args...)
-	s.cmd.Env = append(os.Environ(), s.Env...)
+	s.cmd.Env = s.environment()
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
 		return errors.Join(err, log.Close())
@@ -353,6 +354,14 @@ func (s *Service) Stop() error {
 	return nil
 }
 
+// environment is the process's own without the variables that tests are told by, which the program would warn of as unknown settings.
+func (s *Service) environment() []string {
+	own := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "PITHOS_TEST_") || strings.HasPrefix(v, "PITHOS_BINARY=")
+	})
+	return append(own, s.Env...)
+}
+
 // Remove deletes the log and the configuration, not the data.
 func (s *Service) Remove() error { return os.RemoveAll(s.dir) }
 
@@ -363,7 +372,7 @@ func (s *Service) Run(ctx context.Context, args ...string) (string, error) {
 		args = append(args, "--config", s.configPath())
 	}
 	cmd := exec.CommandContext(ctx, s.Binary, args...)
-	cmd.Env = append(os.Environ(), s.Env...)
+	cmd.Env = s.environment()
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
