@@ -42,7 +42,7 @@ func (b *Blobs) readAt(ctx context.Context, level gocql.Consistency, id block.ID
 		inc     int64
 		bad     int64
 		sum     int32
-		data    []byte
+		data    borrowed
 	)
 	damaged := false
 	err := b.s.rowsAt(ctx, getChunks, level, []any{id[:], first, last}, max(1, min(last-first+1, readPage/b.chunk)), func(it *gocql.Iter) bool {
@@ -56,7 +56,6 @@ func (b *Blobs) readAt(ctx context.Context, level gocql.Consistency, id block.ID
 			n += copy(dst[n:], data[skip:])
 		}
 		want++
-		data = nil
 		return true
 	})
 	if err != nil {
@@ -81,4 +80,13 @@ func (b *Blobs) readAt(ctx context.Context, level gocql.Consistency, id block.ID
 		return 0, errs.E(op, errs.NotFound, errs.Block, id.String()).Because(errs.BadState, "a chunk is missing")
 	}
 	return n, nil
+}
+
+// borrowed is a column where the driver has it, until the next row is scanned: a copy of each piece less.
+type borrowed []byte
+
+// UnmarshalCQL takes the bytes of a blob.
+func (b *borrowed) UnmarshalCQL(_ gocql.TypeInfo, data []byte) error {
+	*b = data
+	return nil
 }

@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"math"
@@ -228,16 +229,27 @@ func (m *Meta) Extend(ctx context.Context, h block.Holder, expires time.Time) er
 	if err := m.index(ctx, timedIntent, at, h[:], nil); err != nil {
 		return fail("cassandra.Meta.Extend", err)
 	}
-	return m.alter(ctx, h, func(l *life, _ gocql.Consistency) ([]step, bool, error) {
-		if l.intent == nil {
+	var stale *int64 // the row of the index that says something else than the holder
+	err := m.alter(ctx, h, func(l *life, _ gocql.Consistency) ([]step, bool, error) {
+		switch {
+		case l.intent == nil:
+			stale = &at
 			return nil, false, unnamable(h)
-		}
-		if *l.intent >= at {
+		case *l.intent > at:
+			stale = &at
+			return nil, false, nil
+		case *l.intent == at:
+			stale = nil
 			return nil, false, nil
 		}
-		l.intent = &at
+		stale, l.intent = l.intent, &at
 		return nil, true, nil
 	})
+	if err != nil && !errs.Is(err, errs.Conflict) {
+		return err
+	}
+	// Left there, it would be met when the holder is long forgotten, and be taken for an intent whose writer has not come that far.
+	return cmp.Or(err, fail("cassandra.Meta.Extend", m.unintend(ctx, h, stale)))
 }
 
 // zeroDeath is the time of death of those who have no readers.

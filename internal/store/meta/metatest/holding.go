@@ -246,6 +246,20 @@ var holding = []sentence{
 			e.Error("not reaped at its extended time")
 		}
 	}},
+	{"Extend/leaves nothing that outlives the holder", func(e *env) {
+		longer, shorter := e.intend(), e.intend()
+		errstest.OK(e, e.s.Extend(e.Context(), longer, e.now.Add(3*time.Hour)))
+		errstest.OK(e, e.s.Extend(e.Context(), shorter, e.now.Add(time.Minute)))
+		for _, h := range []block.Holder{longer, shorter} {
+			errstest.OK(e, e.s.Abandon(e.Context(), h))
+		}
+		e.forget(longer, shorter)
+		n, err := e.s.Reap(e.Context(), e.now.Add(4*time.Hour), 1000)
+		errstest.OK(e, err)
+		if dead := e.deadOf(e.now, longer, shorter); n != 0 || len(dead) > 0 {
+			e.Errorf("%d intents were reaped, and %v are dead, of holders that were forgotten", n, dead)
+		}
+	}},
 	{"Extend/fails once the intent is gone, and revives nothing", func(e *env) {
 		abandoned, reaped, forgotten, unknown := e.intend(), e.intend(), e.intend(), e.newHolder()
 		v := e.data(1)
