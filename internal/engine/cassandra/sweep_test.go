@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,10 +47,20 @@ func (w *swept) round(b *Blobs) error {
 	return nil
 }
 
-// hooked is a process of its own, whose statements go through the hook.
-func (w *swept) hooked(hook func(steps []step, send func() error) error) *Blobs {
+// hooked is a process of its own; before is called, one at a time, before each of its statements, which is not sent if that fails.
+func (w *swept) hooked(before func(steps []step) error) *Blobs {
+	var mu sync.Mutex
 	own := *w.s
-	own.hook, own.writes, own.reads = hook, nil, nil
+	own.writes, own.reads = nil, nil
+	own.hook = func(steps []step, send func() error) error {
+		mu.Lock()
+		err := before(steps)
+		mu.Unlock()
+		if err != nil {
+			return err
+		}
+		return send()
+	}
 	return NewBlobs(&own, clock.System{})
 }
 
@@ -128,13 +139,11 @@ func TestSweepWithinRelease(t *testing.T) {
 	for at := 0; ; at++ {
 		h := w.mustPut()
 		n := 0
-		halted := w.hooked(func(_ []step, send func() error) error {
+		halted := w.hooked(func([]step) error {
 			if n++; n == at+1 {
-				if err := w.sweep(w.plain); err != nil {
-					t.Error(err)
-				}
+				return w.sweep(w.plain)
 			}
-			return send()
+			return nil
 		})
 		if err := halted.Release(t.Context(), []block.Holder{h}); err != nil {
 			t.Fatal(err)
@@ -161,11 +170,11 @@ func TestSweepFindsWhatAWriterLeft(t *testing.T) {
 		}
 		for at := 0; ; at++ {
 			n := 0
-			cut := w.hooked(func(_ []step, send func() error) error {
+			cut := w.hooked(func([]step) error {
 				if n++; n > at {
 					return errCut
 				}
-				return send()
+				return nil
 			})
 			h, err := w.put(cut)
 			w.release(h)
@@ -186,7 +195,7 @@ func TestCondemnedThoughHeld(t *testing.T) {
 		w.release(w.mustPut())
 		marked, since := false, 0
 		var h block.Holder
-		sweeper := w.hooked(func(steps []step, send func() error) error {
+		sweeper := w.hooked(func(steps []step) error {
 			if !marked && steps[0].st.cql == setCondemned.cql {
 				marked = true
 				h = w.mustPut()
@@ -196,7 +205,7 @@ func TestCondemnedThoughHeld(t *testing.T) {
 					return errDied
 				}
 			}
-			return send()
+			return nil
 		})
 		if err := w.sweep(sweeper); err != nil && !errors.Is(err, errDied) {
 			t.Fatal(err)
