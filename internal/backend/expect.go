@@ -53,6 +53,12 @@ type expected struct {
 
 type expectedKey struct{}
 
+// expecting is what ctx expects, nil when it expects nothing.
+func expecting(ctx context.Context) *expected {
+	e, _ := ctx.Value(expectedKey{}).(*expected)
+	return e
+}
+
 // whereabouts is what a look-up of a container found last.
 type whereabouts struct {
 	id      naming.ContainerID
@@ -78,8 +84,8 @@ func begin[T any](look func() (T, error)) promise[T] {
 
 // take gives what was looked up in the place that of finds among what ctx expects, or looks now when there is nothing.
 func take[T any](ctx context.Context, of func(e *expected) *promise[T], look func() (T, error)) (T, error) {
-	e, ok := ctx.Value(expectedKey{}).(*expected)
-	if !ok {
+	e := expecting(ctx)
+	if e == nil {
 		return look()
 	}
 	var mine promise[T]
@@ -103,7 +109,7 @@ func (b *Backend) find(ctx context.Context, r Ref) (bucket.Container, error) {
 		}
 		return &e.container
 	}, func() (bucket.Container, error) { return b.lookUp(ctx, r) })
-	if e, ok := ctx.Value(expectedKey{}).(*expected); ok && err == nil && e.ref == r {
+	if e := expecting(ctx); e != nil && err == nil && e.ref == r {
 		e.mu.Lock()
 		e.seen = &c
 		e.mu.Unlock()
@@ -113,8 +119,8 @@ func (b *Backend) find(ctx context.Context, r Ref) (bucket.Container, error) {
 
 // seen is the container as the request found it last, if it was expected and found.
 func seen(ctx context.Context, r Ref) (bucket.Container, bool) {
-	e, ok := ctx.Value(expectedKey{}).(*expected)
-	if !ok || e.ref != r {
+	e := expecting(ctx)
+	if e == nil || e.ref != r {
 		return bucket.Container{}, false
 	}
 	e.mu.Lock()

@@ -117,7 +117,7 @@ func (b *Backend) publish(ctx context.Context, w *writer, container bucket.Conta
 	if err == nil {
 		var out meta.Outcome
 		if out, err = b.stores.Meta.Commit(ctx, ch); err == nil {
-			if w.early != nil { // it was all zeros, for which nothing has to be held
+			if w.early != nil { // nothing had to be held: it was all zeros, or is kept with its version
 				w.giveUp(ctx)
 			}
 			return out.Version, nil

@@ -29,7 +29,7 @@ type behind struct {
 	names     []listedName
 	low, high naming.ObjectName // high "": to the end
 	read      bool
-	size      int
+	size      int // of the next page; 0: the first
 
 	of       naming.ObjectName
 	versions []*object.Summary // of that name, read and not given yet, the oldest first, for ViewAll
@@ -58,7 +58,7 @@ func (c *cursor) nameBefore(ctx context.Context, name naming.ObjectName) (*objec
 	for {
 		if !b.read || name <= b.low && name != "" || b.high != "" && (name == "" || name > b.high) {
 			if b.read && name != b.low {
-				b.size, b.ahead = pageFirst/4, lookahead[[]*object.Summary]{} // a jump, as over a common prefix
+				b.size, b.ahead = pageFirst, lookahead[[]*object.Summary]{} // a jump, as over a common prefix
 			}
 			if err := c.fillBack(ctx, name); err != nil {
 				return nil, err
@@ -136,15 +136,14 @@ func (c *cursor) fillBack(ctx context.Context, before naming.ObjectName) error {
 	if err != nil {
 		return err
 	}
-	if b.size *= 4; b.size == 0 {
+	if b.size == 0 {
 		b.size = firstPage(c.view)
 	}
-	b.size = min(b.size, pageMost)
 	rows, low, err := c.m.pageBack(ctx, namesOf(c.container), []byte(before), b.size)
 	if err != nil {
 		return err
 	}
-	b.low, b.high, b.read = naming.ObjectName(low), before, true
+	b.low, b.high, b.read, b.size = naming.ObjectName(low), before, true, min(b.size*4, pageMost)
 	page := make([]listedName, 0, len(rows)+len(changes))
 	for _, r := range changes {
 		if r.name >= b.low && (before == "" || r.name < before) {

@@ -151,7 +151,7 @@ func (m *Meta) openLog(ctx context.Context, owner string) ([]place, error) {
 }
 
 // underWay is the changes of a container that have not come to their end, from a name on, at most limit of them, in order; limit 0: all.
-// complete is the name up to which all are there.
+// full: there are more behind the last. A chunk may be read before it is known to be open still: a change whose row is done by then has its entry, which is read later.
 func (m *Meta) underWay(ctx context.Context, id naming.ContainerID, from naming.ObjectName, limit int) (list []logged, full bool, err error) {
 	owner := ownerOfContainer(id)
 	last, _ := m.chunks.Get(owner)
