@@ -1,6 +1,6 @@
 # "make help" says what there is. The test command is test/run; CI calls .ci/run.
 
-.PHONY: help run build test check race lint fmt fuzz-short fuzz-long invariants e2e crash lifecycle stops meta linear listings hadoop-contract s3-tests swift-tests s3-tests-cassandra swift-tests-cassandra test-cluster test-datacentres cluster-faults cluster-reclaim bench cassandra-fill sync-torture sync-figures
+.PHONY: help run build test check race lint fmt fuzz-short fuzz-long invariants e2e crash lifecycle stops meta linear listings hadoop-contract s3-tests swift-tests s3-tests-cassandra swift-tests-cassandra test-cluster test-datacentres cluster-faults cluster-reclaim cluster-disk bench cassandra-fill sync-torture sync-figures
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -73,7 +73,7 @@ s3-tests-cassandra: ## ceph/s3-tests against a Pithos on one Cassandra node: S3T
 swift-tests-cassandra: ## Swift's functional tests against a Pithos on one Cassandra node
 	test/cassandra/with 1 go run ./test/compat/swift -cassandra $(SWIFT)
 
-test-cluster: ## conformance suites, metamorphic test, faults and reclaim on three Cassandra nodes with three replicas
+test-cluster: ## conformance suites, metamorphic test, faults, reclaim and a damaged disk on three Cassandra nodes with three replicas
 	test/cluster/run all
 
 test-datacentres: ## two data centres of one Cassandra node each: what goes on while one is down
@@ -84,6 +84,9 @@ cluster-faults: ## kill, halt and cut off Cassandra nodes and gateways under loa
 
 cluster-reclaim: ## collect garbage on Cassandra while blocks lose and gain owners and collectors stall; MINUTES=m and SEED=n
 	test/cluster/run test -v -run TestReclaim ./test/cluster -minutes $(or $(MINUTES),5) $(if $(SEED),-seed $(SEED))
+
+cluster-disk: ## change bytes in the data files of one Cassandra node; SEED=n
+	test/cluster/run test -v -run TestDamagedDisk ./test/cluster $(if $(SEED),-seed $(SEED))
 
 cassandra-fill: ## a bucket of 500,000 names on one Cassandra node: pages and largest partitions; NAMES=n changes that
 	test/cassandra/fill

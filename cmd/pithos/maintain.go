@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -142,6 +144,12 @@ Exit codes: 0 clean, 1 damage, also such that was found earlier and is not heale
 			}
 			for _, version := range r.HealedBodies {
 				fmt.Fprintf(t.out, "healed: version %s: a copy of its kept bytes was damaged or missing and was made anew from a good one\n", version)
+			}
+			for _, node := range slices.Sorted(maps.Keys(r.FailingNodes)) {
+				fmt.Fprintf(t.out, "damage: node %s: it cannot read its own copies of %d blocks or bodies, which other nodes have; its log names the files; see \"A damaged disk under Cassandra\" in docs/operations/repair.md\n", node, r.FailingNodes[node])
+			}
+			if r.Unreached > 0 {
+				fmt.Fprintf(t.out, "%d copies were not looked at, since their nodes do not answer; run pithos scrub again when they do.\n", r.Unreached)
 			}
 			fmt.Fprintf(t.out, "Read %d blocks and %d kept bodies (%s together), %d of them damaged; %d blocks are set aside altogether.\n", r.Blocks, r.Bodies, showBytes(r.Bytes),
 				len(r.Damaged)+len(r.Unreadable)+len(r.DamagedBodies)+len(r.UnreadableBodies), r.Quarantined)

@@ -186,6 +186,11 @@ func (c *taskCollector) Collect(ch chan<- prometheus.Metric) {
 	count(done, int64(len(scrub.DamagedBodies)), "scrub", "damaged_bodies")
 	count(done, int64(len(scrub.UnreadableBodies)), "scrub", "unreadable_bodies")
 	count(done, int64(len(scrub.HealedBodies)), "scrub", "healed_bodies")
+	failing := int64(0)
+	for _, n := range scrub.FailingNodes {
+		failing += n
+	}
+	count(done, failing, "scrub", "failing_copies")
 	count(done, expire.Deleted, "expire", "deleted_versions")
 	life := c.tasks.lifecycle.Total()
 	count(done, life.Examined, "lifecycle", "examined_versions")

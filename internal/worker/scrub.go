@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -70,11 +71,26 @@ type ScrubReport struct {
 	DamagedBodies    []string `json:"damaged_bodies"`    // versions (container/name@id) whose kept bytes are damaged in every copy
 	UnreadableBodies []string `json:"unreadable_bodies"` // versions whose kept bytes could not be read for another reason
 	HealedBodies     []string `json:"healed_bodies"`     // versions of whose kept bytes a copy was damaged or missing, and made anew from a good one
+
+	// FailingNodes are the copies of blocks and kept bytes that nodes could not read from their own files, by the address of the node, where others have good ones.
+	FailingNodes map[string]int64 `json:"failing_nodes"`
+	Unreached    int64            `json:"unreached"` // copies that nobody looked at, since their nodes do not answer
+}
+
+// unlooked counts a copy that each of some nodes could not read, and those that were not reached.
+func (r *ScrubReport) unlooked(nodes []string, unreached int) {
+	r.Unreached += int64(unreached)
+	if len(nodes) > 0 && r.FailingNodes == nil {
+		r.FailingNodes = map[string]int64{}
+	}
+	for _, n := range nodes {
+		r.FailingNodes[n]++
+	}
 }
 
 // Damage tells whether anything is damaged or cannot be read.
 func (r *ScrubReport) Damage() bool {
-	return len(r.Damaged)+len(r.Unreadable)+len(r.DamagedBodies)+len(r.UnreadableBodies) > 0 || r.Quarantined > 0
+	return len(r.Damaged)+len(r.Unreadable)+len(r.DamagedBodies)+len(r.UnreadableBodies)+len(r.FailingNodes) > 0 || r.Quarantined > 0
 }
 
 // NewScrubber makes a scrubber.
@@ -110,7 +126,7 @@ func (s *Scrubber) Step(ctx context.Context) (time.Duration, error) {
 func (s *Scrubber) Round(ctx context.Context, progress func(so ScrubReport)) (ScrubReport, error) {
 	r := ScrubReport{
 		Damaged: []string{}, Unreadable: []string{}, Healed: []string{},
-		DamagedBodies: []string{}, UnreadableBodies: []string{}, HealedBodies: []string{},
+		DamagedBodies: []string{}, UnreadableBodies: []string{}, HealedBodies: []string{}, FailingNodes: map[string]int64{},
 	}
 	var at scrubPlace
 	for {
@@ -139,7 +155,9 @@ func (s *Scrubber) Round(ctx context.Context, progress func(so ScrubReport)) (Sc
 func (s *Scrubber) Total() ScrubReport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.total
+	so := s.total
+	so.FailingNodes = maps.Clone(so.FailingNodes)
+	return so
 }
 
 // page goes on from a place until about limit bytes were read. read is how many, with what it takes to find them.
@@ -160,6 +178,7 @@ func (s *Scrubber) page(ctx context.Context, at *scrubPlace, limit int64, r *Scr
 
 // body counts what was found of the bytes that are kept with a version.
 func (s *Scrubber) body(ctx context.Context, b meta.BodyAudit, r *ScrubReport) error {
+	r.unlooked(b.Failing, b.Unreached)
 	if b.Err != nil {
 		if stops(ctx, b.Err) {
 			return b.Err
@@ -217,6 +236,7 @@ func largest(page []blob.Info) (n int64) {
 // audit compares the copies of a block. It is set aside when none is good.
 func (s *Scrubber) audit(ctx context.Context, a blob.Auditor, i blob.Info, r *ScrubReport) error {
 	got, err := a.Audit(ctx, i.ID)
+	r.unlooked(got.Failing, got.Unreached)
 	switch {
 	case errs.Is(err, errs.NotFound): // swept meanwhile
 		return nil

@@ -292,7 +292,7 @@ func TestTheScrubberListsExactlyWhatIsDamaged(t *testing.T) {
 	second, err := s.Round(t.Context(), nil)
 	none := []string{}
 	want := worker.ScrubReport{
-		Blocks: 597, Damaged: none, Unreadable: none, Healed: none, Quarantined: 3, DamagedBodies: none, UnreadableBodies: none, HealedBodies: none,
+		Blocks: 597, Damaged: none, Unreadable: none, Healed: none, Quarantined: 3, DamagedBodies: none, UnreadableBodies: none, HealedBodies: none, FailingNodes: map[string]int64{},
 	}
 	second.Bytes = 0
 	if d := cmp.Diff(want, second); err != nil || d != "" {
@@ -337,20 +337,23 @@ func TestTheScrubberReadsKeptBodies(t *testing.T) {
 	m := playing{f.stores.Meta, map[naming.ObjectName]meta.BodyAudit{
 		"damaged": {Copies: 3, Bad: 2, Missing: 1, Bytes: 20, Damaged: true},
 		"healed":  {Copies: 3, Missing: 1, Bytes: 20, Healed: true},
-		"unread":  {Err: errs.E("", errs.Internal, errs.Store, "")},
+		"unread":  {Err: errs.E("", errs.Internal, errs.Store, ""), Failing: []string{"a", "b"}},
+		"fine":    {Copies: 2, Bytes: 13, Failing: []string{"b"}, Unreached: 1},
 	}}
 	s := worker.NewScrubber(worker.Scrubbing{Blobs: f.stores.Blobs, Meta: m, Clock: f.clock, Interval: time.Hour})
 	none := []string{}
 	want := worker.ScrubReport{
-		Blocks: 1, Bytes: 200 + 13 + 40, Damaged: none, Unreadable: none, Healed: none, Copies: 6, Bodies: 3,
+		Blocks: 1, Bytes: 200 + 13 + 40, Damaged: none, Unreadable: none, Healed: none, Copies: 8, Bodies: 3, FailingNodes: map[string]int64{"a": 1, "b": 2}, Unreached: 1,
 		DamagedBodies: []string{where("damaged")}, UnreadableBodies: []string{where("unread")}, HealedBodies: []string{where("healed")},
 	}
 	first, err := s.Round(t.Context(), nil)
 	if d := cmp.Diff(want, first); err != nil || d != "" || !first.Damage() {
 		t.Errorf("%v %s", err, d)
 	}
+	delete(m.n, "fine")
 	m.n["healed"], m.n["unread"] = meta.BodyAudit{Copies: 3, Bytes: 30}, meta.BodyAudit{Copies: 3, Bytes: 30}
 	want.Bytes, want.Copies, want.Bodies, want.HealedBodies, want.UnreadableBodies = 200+13+80, 9, 4, none, none
+	want.FailingNodes, want.Unreached = map[string]int64{}, 0
 	second, err := s.Round(t.Context(), nil)
 	if d := cmp.Diff(want, second); err != nil || d != "" {
 		t.Errorf("%v %s", err, d)

@@ -104,7 +104,11 @@ func BlobSchema() Schema {
 		`CREATE TABLE IF NOT EXISTS %k.holder_block (holder uuid, lane int, hash blob, PRIMARY KEY ((holder, lane), hash))`,
 		`CREATE TABLE IF NOT EXISTS %k.sweep (lane int, hash blob, mark uuid, PRIMARY KEY (lane, hash, mark)) WITH gc_grace_seconds = 0`,
 		`CREATE TABLE IF NOT EXISTS %k.quarantine (one int, hash blob, inc bigint, PRIMARY KEY (one, hash))`,
-	}, {factTable}}}
+	}, {factTable}, {
+		// A disk that gives back other bytes must be noticed by its own node. Without checksums in the file, and with read repair, a read that meets the wrong bytes and the right ones, of one timestamp, takes the greater
+		// and writes them over the others: the damage of one disk would spread to all. Blocks need no read repair: a quorum has them, or the auditor mends.
+		`ALTER TABLE %k.chunk WITH compression = {'class': 'NoopCompressor', 'chunk_length_in_kb': 64} AND crc_check_chance = 1.0 AND read_repair = 'NONE'`,
+	}}}
 }
 
 var (
@@ -213,8 +217,11 @@ func (b *Blobs) spread(ctx context.Context, id block.ID, r registers) error {
 		}
 		return ok
 	})
-	if tooManyTombstones(err) {
+	switch {
+	case tooManyTombstones(err):
 		n, err = refsMany, nil
+	case unreadable(err):
+		err = nil // one node was asked; the next who looks may ask another
 	}
 	if err != nil || n < refsMany {
 		return err

@@ -36,16 +36,23 @@ func (b *Blobs) Audit(ctx context.Context, id block.ID) (blob.AuditReport, error
 	case !r.usable():
 		return report, errs.E(op, errs.NotFound, errs.Block, id.String())
 	}
-	hosts, _, err := b.s.replicas(ctx, id[:])
+	hosts, near, err := b.s.replicas(ctx, id[:])
 	if err != nil {
 		return report, fail(op, err)
 	}
+	report.Unreached = near - len(hosts)
+	whole := report.Unreached == 0 && b.s.allUp()
 	if b.copies != nil {
 		hosts = b.copies(hosts)
 	}
 	var good []byte
 	for _, h := range hosts {
 		c, err := b.readCopy(ctx, h, id, r)
+		if unreadable(err) {
+			b.s.ailing.observe(getChunks, err)
+			report.Failing = append(report.Failing, h.ConnectAddress().String())
+			continue
+		}
 		if err != nil {
 			return report, fail(op, err)
 		}
@@ -60,7 +67,10 @@ func (b *Blobs) Audit(ctx context.Context, id block.ID) (blob.AuditReport, error
 			report.Bad++
 		}
 	}
-	if good == nil || report.Bad+report.Missing == 0 {
+	switch {
+	case good == nil && (!whole || len(report.Failing) > 0):
+		return report, errs.E(op, errs.Internal, errs.Block, id.String()).Because("", "no copy that can be read now is good, and there are others")
+	case good == nil, report.Bad+report.Missing == 0:
 		return report, nil
 	}
 	if err := b.write(ctx, id, good, r); err != nil {

@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"context"
+	"errors"
 	"hash/crc32"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -14,8 +15,8 @@ import (
 // milliseconds, in which one piece after the other would use a small part of what a node can send.
 const ReadAhead = 8
 
-// Read fills dst from the stored bytes; see blob.Store. Every chunk is checked against its CRC32C. A chunk that is missing or damaged
-// is looked for at ever higher consistency before the read fails.
+// Read fills dst from the stored bytes; see blob.Store. Every chunk is checked against its CRC32C. One that is missing is looked for at ever higher consistency, and when
+// bytes are damaged, or a node cannot read its own, each replica's own copy is tried. Corrupt only says that all of them were damaged.
 func (b *Blobs) Read(ctx context.Context, id block.ID, off int64, dst []byte) (int, error) {
 	const op = "cassandra.Blobs.Read"
 	if id == block.Empty || len(dst) == 0 {
@@ -24,15 +25,51 @@ func (b *Blobs) Read(ctx context.Context, id block.ID, off int64, dst []byte) (i
 	var n int
 	var err error
 	for _, level := range []gocql.Consistency{gocql.LocalQuorum, gocql.Quorum, gocql.All} {
-		n, err = b.readAt(ctx, level, id, off, dst)
-		if err == nil || !errs.Is(err, errs.NotFound) && !errs.Is(err, errs.Corrupt) {
+		n, err = b.readAt(ctx, id, off, dst, func(args []any, page int, scan func(*gocql.Iter) bool) error {
+			return b.s.rowsAt(ctx, getChunks, level, args, page, scan)
+		})
+		if !errs.Is(err, errs.NotFound) {
 			break
 		}
+	}
+	b.s.ailing.observe(getChunks, err)
+	if errors.Is(err, errDamagedChunk) || unreadable(err) {
+		n, err = b.readSingly(ctx, id, off, dst, err)
 	}
 	return n, fail(op, err)
 }
 
-func (b *Blobs) readAt(ctx context.Context, level gocql.Consistency, id block.ID, off int64, dst []byte) (int, error) {
+// errDamagedChunk says that a chunk's bytes are not those of its checksum, where another replica may have better ones.
+var errDamagedChunk = errors.New("a chunk does not match its checksum")
+
+// readSingly reads the copy of one replica after the other until one is good. why is what is said when none is.
+func (b *Blobs) readSingly(ctx context.Context, id block.ID, off int64, dst []byte, why error) (int, error) {
+	all, err := b.s.copies(ctx)
+	if err != nil {
+		return 0, err
+	}
+	hosts := b.s.hostsOf(id[:], all)
+	for _, h := range hosts {
+		n, err := b.readAt(ctx, id, off, dst, func(args []any, page int, scan func(*gocql.Iter) bool) error {
+			return b.s.rowsOn(ctx, h, getChunks, args, page, scan)
+		})
+		switch {
+		case err == nil:
+			return n, nil
+		case ctx.Err() != nil:
+			return 0, err
+		case !errors.Is(err, errDamagedChunk):
+			why = err // it may yet turn out to be good
+		}
+	}
+	if errors.Is(why, errDamagedChunk) && (len(hosts) < all || !b.s.allUp()) {
+		return 0, errs.E("cassandra.Blobs.readSingly", errs.Busy, errs.Block, id.String()).Because("", "the copies that can be reached are damaged, and not all can be reached")
+	}
+	return 0, why
+}
+
+// readAt reads a part of a block from the rows that are given.
+func (b *Blobs) readAt(ctx context.Context, id block.ID, off int64, dst []byte, rows func(args []any, page int, scan func(*gocql.Iter) bool) error) (int, error) {
 	const op = "cassandra.Blobs.readAt"
 	first, last := int(off)/b.chunk, int(off+int64(len(dst))-1)/b.chunk
 	var (
@@ -44,12 +81,13 @@ func (b *Blobs) readAt(ctx context.Context, level gocql.Consistency, id block.ID
 		sum     int32
 		data    borrowed
 	)
-	damaged := false
-	err := b.s.rowsAt(ctx, getChunks, level, []any{id[:], first, last}, max(1, min(last-first+1, readPage/b.chunk)), func(it *gocql.Iter) bool {
+	aside, damaged := false, false
+	err := rows([]any{id[:], first, last}, max(1, min(last-first+1, readPage/b.chunk)), func(it *gocql.Iter) bool {
 		if !it.Scan(&i, &inc, &bad, &size, &sum, &data) || i != want { // a gap
 			return false
 		}
-		if damaged = inc <= bad || int32(crc32.Checksum(data, castagnoli())) != sum; damaged {
+		aside, damaged = inc <= bad, int32(crc32.Checksum(data, castagnoli())) != sum
+		if aside || damaged {
 			return false
 		}
 		if skip := max(0, int(off)-i*b.chunk); skip < len(data) {
@@ -61,8 +99,11 @@ func (b *Blobs) readAt(ctx context.Context, level gocql.Consistency, id block.ID
 	if err != nil {
 		return 0, err
 	}
-	if damaged {
+	switch {
+	case aside:
 		return 0, errs.E(op, errs.Corrupt, errs.Block, id.String())
+	case damaged:
+		return 0, errs.E(op, errs.Corrupt, errs.Block, id.String()).With(errDamagedChunk)
 	}
 	if size < 0 { // no row at all: behind the end, or no such block
 		r, err := b.registers(ctx, id)

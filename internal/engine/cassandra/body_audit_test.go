@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ func TestAuditOfKeptBytes(t *testing.T) {
 		if b.Damaged {
 			want.Bad = b.Copies // however many there are
 		}
-		if b != want || b.Copies == 0 {
+		if !reflect.DeepEqual(b, want) || b.Copies == 0 {
 			t.Errorf("%s: %+v, wanted %+v", what, b, want)
 		}
 	}

@@ -45,6 +45,15 @@ func CheckCluster(ctx context.Context, s *Session, datacenter string, c clock.Cl
 	if _, err := s.one(ctx, getVariant, nil, &variant); err == nil && variant != "" && variant != "v2" {
 		warnings = append(warnings, "paxos_variant is "+variant+": set v2 on every node; with it far fewer writes end without a known outcome")
 	}
+	for _, h := range s.cql.GetHosts() {
+		if !h.IsUp() || datacenter != "" && h.DataCenter() != datacenter {
+			continue
+		}
+		err := s.rowsFrom(ctx, h, getVariant, nodeLocal, nil, 1, func(*gocql.Iter) bool { return false })
+		if code, refused := refusal(err); refused && code == gocql.ErrCodeInvalid {
+			warnings = append(warnings, fmt.Sprintf("node %s may answer for its own copy with another node's, which the scrubber would not notice: start nodes that only this service uses with -Dcassandra.enable_nodelocal_queries=true", h.ConnectAddress()))
+		}
+	}
 	var now time.Time
 	before := c.Now()
 	if _, err := s.one(ctx, getClock, nil, &now); err != nil {

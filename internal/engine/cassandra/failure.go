@@ -3,11 +3,15 @@ package cassandra
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
+	"pithos/internal/clock"
 	"pithos/internal/errs"
 )
 
@@ -25,6 +29,8 @@ func fail(op string, err error) error {
 		return errs.Wrap(op, errs.Canceled, err)
 	case errors.Is(err, gocql.ErrSessionClosed):
 		return errs.Wrap(op, errs.Closed, err)
+	case unreadable(err):
+		return errs.E(op, errs.Busy, errs.Store, "").With(err).Because("", "a Cassandra node cannot read its own files; the log names it")
 	case transient(err):
 		return errs.Wrap(op, errs.Busy, err)
 	}
@@ -85,6 +91,68 @@ func tooManyTombstones(err error) bool {
 		}
 	}
 	return false
+}
+
+// refusal is the code with which a node refused a statement.
+func refusal(err error) (code int, ok bool) {
+	var req gocql.RequestError
+	if !errors.As(err, &req) {
+		return 0, false
+	}
+	return req.Code(), true
+}
+
+// unreadable reports whether a read failed because a node could not read its own files. Nodes that answer for the others do not ask another one instead.
+func unreadable(err error) bool {
+	const reason = 0 // UNKNOWN
+	if errors.Is(err, errOwnFiles) {
+		return true
+	}
+	var read *gocql.RequestErrReadFailure
+	if !errors.As(err, &read) {
+		return false
+	}
+	for _, code := range read.ErrorMap {
+		if code == reason {
+			return true
+		}
+	}
+	return false
+}
+
+// ailing are the nodes that could not read their own files, and when that was last told.
+type ailing struct {
+	clock clock.Clock
+	log   *slog.Logger // may be nil
+
+	mu   sync.Mutex
+	told map[string]time.Time // by address
+}
+
+// ailingTold is how often a node is told of.
+const ailingTold = time.Minute
+
+// observe tells the log of nodes that could not read what a statement asks for.
+func (a *ailing) observe(st statement, err error) {
+	var read *gocql.RequestErrReadFailure
+	if a == nil || !unreadable(err) || !errors.As(err, &read) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.clock.Now()
+	for host := range read.ErrorMap {
+		if at, ok := a.told[host]; ok && now.Sub(at) < ailingTold {
+			continue
+		}
+		if a.told == nil {
+			a.told = map[string]time.Time{}
+		}
+		a.told[host] = now
+		if a.log != nil {
+			a.log.Error("a Cassandra node cannot read its own files: see its log; nodetool scrub and repair mend it, or a new disk", "node", host, "statement", st.cql)
+		}
+	}
 }
 
 // tombstonesWarned is how many tombstones the cluster warns of, 0 when it does not. The number stands before a word of its own.

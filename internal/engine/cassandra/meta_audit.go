@@ -85,7 +85,7 @@ func (m *Meta) auditPage(ctx context.Context, from string) (cells []cellKey, err
 		}
 		st, args = walkCells, append(k.args(), auditedCells)
 	}
-	err = m.s.rows(ctx, st, args, auditedCells, func(it *gocql.Iter) bool {
+	cell := func(it *gocql.Iter) bool {
 		var container gocql.UUID
 		var name []byte
 		var upload string
@@ -94,7 +94,22 @@ func (m *Meta) auditPage(ctx context.Context, from string) (cells []cellKey, err
 			cells = append(cells, cellKey{naming.ContainerID(container), naming.ObjectName(name), upload})
 		}
 		return ok
-	})
+	}
+	err = m.s.rows(ctx, st, args, auditedCells, cell)
+	if !unreadable(err) {
+		return cells, err
+	}
+	// A node cannot read its own files. What one of the others has is enough for a walk, which may pass over what is new.
+	m.s.ailing.observe(st, err)
+	for _, h := range m.s.cql.GetHosts() {
+		if !h.IsUp() || m.s.datacenter != "" && h.DataCenter() != m.s.datacenter {
+			continue
+		}
+		cells = nil
+		if err = m.s.rowsOn(ctx, h, st, args, auditedCells, cell); !unreadable(err) {
+			break
+		}
+	}
 	return cells, err
 }
 
@@ -144,6 +159,8 @@ type bodyCopy struct {
 // auditCell looks at the versions of a name, some at a time, from the oldest.
 func (m *Meta) auditCell(ctx context.Context, k cellKey, near int) (a cellAudit, err error) {
 	hosts := m.s.hostsOf(k.partition(), near)
+	unreached := near - len(hosts)
+	whole := unreached == 0 && m.s.allUp()
 	if m.copies != nil {
 		hosts = m.copies(hosts)
 	}
@@ -151,15 +168,22 @@ func (m *Meta) auditCell(ctx context.Context, k cellKey, near int) (a cellAudit,
 		return a, errs.E("cassandra.Meta.auditCell", errs.Busy, errs.Store, "").Because("", "no host answers that has a copy")
 	}
 	for from := int64(-1); ; {
-		copies := make([]map[int64]bodyCopy, len(hosts))
+		var copies []map[int64]bodyCopy
+		var failing []string
 		last, more := int64(-1), false
 		for i, h := range hosts {
-			copies[i] = map[int64]bodyCopy{}
-			greatest, err := m.readCopies(ctx, h, i, k, from, copies[i], &a)
+			rows := map[int64]bodyCopy{}
+			greatest, err := m.readCopies(ctx, h, i, k, from, rows, &a)
+			if unreadable(err) {
+				m.s.ailing.observe(auditRows, err)
+				failing = append(failing, h.ConnectAddress().String())
+				continue
+			}
 			if err != nil {
 				return a, err
 			}
-			if len(copies[i]) == auditedRows && (!more || greatest < last) {
+			copies = append(copies, rows)
+			if len(rows) == auditedRows && (!more || greatest < last) {
 				last, more = greatest, true
 			}
 		}
@@ -171,12 +195,16 @@ func (m *Meta) auditCell(ctx context.Context, k cellKey, near int) (a cellAudit,
 				}
 			}
 		}
+		if len(copies) == 0 {
+			return a, errs.E("cassandra.Meta.auditCell", errs.Internal, errs.Store, "").Because("", "no node can read its own copy")
+		}
 		slices.Sort(seqs)
 		for _, seq := range seqs {
-			b, stands, err := m.auditBody(ctx, k, seq, copies)
+			b, stands, err := m.auditBody(ctx, k, seq, copies, whole && len(failing) == 0)
 			if err != nil {
 				return a, err
 			}
+			b.Failing, b.Unreached = failing, unreached
 			if stands {
 				a.bodies = append(a.bodies, b)
 			}
@@ -225,8 +253,8 @@ func (r *row) copyOf() bodyCopy {
 	return c
 }
 
-// auditBody judges the copies of one version's bytes, and mends those that are not good. stands is false for a version that went, or came, meanwhile.
-func (m *Meta) auditBody(ctx context.Context, k cellKey, seq int64, copies []map[int64]bodyCopy) (a meta.BodyAudit, stands bool, err error) {
+// auditBody judges the copies of one version's bytes, and mends those that are not good. whole says that there are no others. stands is false for a version that went, or came, meanwhile.
+func (m *Meta) auditBody(ctx context.Context, k cellKey, seq int64, copies []map[int64]bodyCopy, whole bool) (a meta.BodyAudit, stands bool, err error) {
 	a = meta.BodyAudit{Container: k.container, Name: k.name, ID: object.VersionID(seq), Copies: len(copies)}
 	var good []bodyCopy
 	for _, all := range copies {
@@ -261,6 +289,9 @@ func (m *Meta) auditBody(ctx context.Context, k cellKey, seq int64, copies []map
 	switch {
 	case i >= 0:
 		r.body = good[i].body
+	case !now.good && !whole:
+		a.Err = errs.E("cassandra.Meta.auditBody", errs.Internal, errs.Version, a.String()).Because("", "no copy that can be read now is good, and there are others")
+		return a, true, nil
 	case !now.good:
 		a.Damaged = true
 		return a, true, nil

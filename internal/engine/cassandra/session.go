@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -50,6 +51,7 @@ type Session struct {
 	datacenter string
 	home       *atomic.Pointer[string] // the only data centre whose hosts are asked; nil in it: all are
 	log        *slog.Logger            // may be nil
+	ailing     *ailing                 // may be nil
 	// hook stands between the engine and the driver in tests: it is given the statements and what sends them.
 	hook func(steps []step, send func() error) error
 	// writes and reads are what goes together; nil: nothing does.
@@ -101,6 +103,7 @@ func Connect(c Config) (*Session, error) {
 		return nil, errs.Wrap(op, errs.Busy, err)
 	}
 	s := &Session{cql: session, keyspace: c.Keyspace, serial: gocql.Serial, timeout: cluster.Timeout, log: c.Log, policy: cluster.PoolConfig.HostSelectionPolicy, datacenter: c.Datacenter, home: home}
+	s.ailing = &ailing{clock: guard.clock, log: c.Log}
 	s.writes, s.reads = &gatherer{lanes: map[string]*lane{}}, &shares{reads: map[string]*shared{}}
 	s.gate = newGate(orDefault(c.Requests, 512), orDefault(c.Bytes, 64<<20), orDefault(c.Wait, 2*time.Second))
 	if c.Speculate > 0 {
@@ -236,9 +239,26 @@ func (s *Session) one(ctx context.Context, st statement, args []any, dest ...any
 }
 
 // rows calls scan until it reports false, over the rows of a read of one partition, which come in pages; scan must not call the store. A first
-// page that could not be asked for is asked for again.
+// page that could not be asked for is asked for again, and serially when a node could not read its own files.
 func (s *Session) rows(ctx context.Context, st statement, args []any, page int, scan func(*gocql.Iter) bool) error {
-	return s.rowsAt(ctx, st, st.level, args, page, scan)
+	started := false
+	err := s.rowsAt(ctx, st, st.level, args, page, func(it *gocql.Iter) bool {
+		ok := scan(it)
+		started = started || ok
+		return ok
+	})
+	if !started && s.roundAbout(st, st.level, err) {
+		err = s.rowsAt(ctx, st, s.serial, args, page, scan)
+	}
+	return err
+}
+
+// roundAbout reports whether a read that failed is worth being made serially. A node asks as many replicas as make the quorum, always the same, and fails when one of them
+// cannot read its own files, whatever the others have; it asks all for a serial read, and a majority is enough, whose answers are as new. So a damaged file on one node of three costs time and no request.
+// Serial reads are of one partition, and always of the store's own kind: what one kind decides the other does not see.
+func (s *Session) roundAbout(st statement, level gocql.Consistency, err error) bool {
+	s.ailing.observe(st, err)
+	return st.class < plainWrite && (level == gocql.LocalQuorum || level == gocql.Quorum) && unreadable(err)
 }
 
 func (s *Session) rowsAt(ctx context.Context, st statement, level gocql.Consistency, args []any, page int, scan func(*gocql.Iter) bool) error {
@@ -262,11 +282,28 @@ func (s *Session) rowsAt(ctx context.Context, st statement, level gocql.Consiste
 	return err
 }
 
-// rowsOn is rows, answered by one host from its own copy.
+// nodeLocal is Cassandra's consistency NODE_LOCAL, for which the driver has no name: the node that is asked reads its own copy and asks nobody. Nodes refuse it unless they were started with
+// -Dcassandra.enable_nodelocal_queries=true.
+const nodeLocal = gocql.Consistency(0x0b)
+
+// errOwnFiles is what a node that cannot read its own files fails with when it is asked for its own copy.
+var errOwnFiles = errors.New("a node cannot read its own files")
+
+// rowsOn is rows, answered by one host from its own copy. A host that does not allow that (see nodeLocal) is asked for one copy, which is its own unless it takes another one's to be faster.
 func (s *Session) rowsOn(ctx context.Context, host *gocql.HostInfo, st statement, args []any, page int, scan func(*gocql.Iter) bool) error {
+	err := s.rowsFrom(ctx, host, st, nodeLocal, args, page, scan)
+	if code, ok := refusal(err); ok && code == gocql.ErrCodeInvalid {
+		return s.rowsFrom(ctx, host, st, gocql.One, args, page, scan)
+	} else if ok && code == gocql.ErrCodeServer {
+		return fmt.Errorf("%w: %w", errOwnFiles, err)
+	}
+	return err
+}
+
+func (s *Session) rowsFrom(ctx context.Context, host *gocql.HostInfo, st statement, level gocql.Consistency, args []any, page int, scan func(*gocql.Iter) bool) error {
 	st.page = page
 	return s.send(ctx, []step{{st, args}}, func(ctx context.Context) error {
-		iter := s.query(st, args...).Consistency(gocql.One).SetHostID(host.HostID()).
+		iter := s.query(st, args...).Consistency(level).SetHostID(host.HostID()).
 			SetSpeculativeExecutionPolicy(gocql.NonSpeculativeExecution{}).RetryPolicy(noRetry{}).PageSize(page).IterContext(ctx)
 		for scan(iter) {
 		}
@@ -285,18 +322,24 @@ func (s *Session) replicas(ctx context.Context, partition []byte) (hosts []*gocq
 }
 
 // near is how many copies there should be of each partition, in the own data centre as far as one is named.
-func (s *Session) near(ctx context.Context) (near int, err error) {
+func (s *Session) near(ctx context.Context) (int, error) { return s.replicasIn(ctx, s.datacenter) }
+
+// copies is how many copies there should be of each partition, in all data centres.
+func (s *Session) copies(ctx context.Context) (int, error) { return s.replicasIn(ctx, "") }
+
+// replicasIn is how many copies there should be of each partition in a data centre; "": in all.
+func (s *Session) replicasIn(ctx context.Context, datacenter string) (n int, err error) {
 	replication := map[string]string{}
 	if _, err := s.one(ctx, getReplication, []any{s.keyspace}, &replication); err != nil {
 		return 0, err
 	}
 	for where, text := range replication {
-		n, err := strconv.Atoi(text)
-		if err == nil && (s.datacenter == "" || where == s.datacenter || where == "replication_factor") {
-			near += n
+		k, err := strconv.Atoi(text)
+		if err == nil && (datacenter == "" || where == datacenter || where == "replication_factor") {
+			n += k
 		}
 	}
-	return near, nil
+	return n, nil
 }
 
 // hostsOf is the hosts that have a copy of a partition and are up, at most near.
@@ -309,6 +352,11 @@ func (s *Session) hostsOf(partition []byte, near int) (hosts []*gocql.HostInfo) 
 		hosts = append(hosts, h.Info())
 	}
 	return hosts
+}
+
+// allUp reports whether every node is up, as far as is known. While one is not, hostsOf may name a node that has no copy and asks another one for it.
+func (s *Session) allUp() bool {
+	return !slices.ContainsFunc(s.cql.GetHosts(), func(h *gocql.HostInfo) bool { return !h.IsUp() })
 }
 
 // partitionKey asks a policy for the hosts of a partition.
@@ -387,6 +435,9 @@ func (s *Session) serially(ctx context.Context, st statement, level gocql.Consis
 		if !serial || !superseded(err) || pause(ctx, n) != nil {
 			break
 		}
+	}
+	if s.roundAbout(st, level, err) {
+		return s.serially(ctx, st, s.serial, args, dest...)
 	}
 	if errors.Is(err, gocql.ErrNotFound) {
 		return false, nil

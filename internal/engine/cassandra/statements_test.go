@@ -117,7 +117,7 @@ func tables(t *testing.T) map[string][2][]string {
 			for _, cql := range m {
 				cql = strings.Join(strings.Fields(cql), " ")
 				parts := create.FindStringSubmatch(cql)
-				if parts == nil && strings.HasPrefix(cql, "ALTER TABLE ") && strings.Contains(cql, " ADD IF NOT EXISTS ") {
+				if parts == nil && strings.HasPrefix(cql, "ALTER TABLE ") && (strings.Contains(cql, " ADD IF NOT EXISTS ") || strings.Contains(cql, " WITH ")) {
 					continue // no key
 				}
 				if parts == nil {

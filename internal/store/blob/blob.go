@@ -128,7 +128,8 @@ type UsageReport struct {
 // Auditor is the ability to compare the copies that a store keeps of a block. It is found through As.
 type Auditor interface {
 	// Audit reads every copy of the block that can be reached, and, when some are damaged or missing and one is good, stores the good bytes
-	// anew. When there is no good copy it changes nothing: the caller sets the block aside. NotFound/Block when it is not stored or is set aside.
+	// anew. When there is no good copy it changes nothing: the caller sets the block aside. NotFound/Block when it is not stored or is set aside. Internal/Block when none
+	// that was read is good and there are others, which cannot be read now.
 	Audit(ctx context.Context, id block.ID) (AuditReport, error)
 }
 
@@ -138,7 +139,11 @@ type AuditReport struct {
 	Bytes   int64 // read
 	Bad     int   // copies with other bytes than those of the block's name
 	Missing int   // copies that are not there
-	Healed  bool  // all copies are good now
+	Healed  bool  // those that were bad or missing are good now
+	// Failing are the nodes, by address, that could not read their own copy. They are no copies that were read; only their operator can mend them.
+	Failing []string
+	// Unreached is how many copies nobody looked at, since their nodes do not answer.
+	Unreached int
 }
 
 // Good reports whether at least one copy is.

@@ -31,8 +31,12 @@ type BodyAudit struct {
 	Bad     int   // copies with other bytes than those of the hash
 	Missing int   // copies that are not there
 	Damaged bool  // no copy is good: whoever reads the version gets an error
-	Healed  bool  // some copies were not good, and all are now
+	Healed  bool  // those that were bad or missing are good now
 	Err     error // they could not be read, for another reason
+	// Failing are the nodes, by address, that could not read their own copies. They are no copies that were read; only their operator can mend them.
+	Failing []string
+	// Unreached is how many copies nobody looked at, since their nodes do not answer.
+	Unreached int
 }
 
 // String names the version, for people.
