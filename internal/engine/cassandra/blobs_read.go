@@ -42,31 +42,26 @@ func (b *Blobs) Read(ctx context.Context, id block.ID, off int64, dst []byte) (i
 // errDamagedChunk says that a chunk's bytes are not those of its checksum, where another replica may have better ones.
 var errDamagedChunk = errors.New("a chunk does not match its checksum")
 
-// readSingly reads the copy of one replica after the other until one is good. why is what is said when none is.
+// readSingly reads the copy of one node after the other, the replicas first, until one is good. why is why that is needed, and what is said when every copy was looked at.
 func (b *Blobs) readSingly(ctx context.Context, id block.ID, off int64, dst []byte, why error) (int, error) {
-	all, err := b.s.copies(ctx)
-	if err != nil {
-		return 0, err
-	}
-	hosts := b.s.hostsOf(id[:], all)
-	for _, h := range hosts {
+	unsure := !b.s.allUp()
+	for _, h := range b.s.hostsOf(id[:], askedMost) {
 		n, err := b.readAt(ctx, id, off, dst, func(args []any, page int, scan func(*gocql.Iter) bool) error {
 			return b.s.rowsOn(ctx, h, getChunks, args, page, scan)
 		})
-		switch {
-		case err == nil:
-			return n, nil
-		case ctx.Err() != nil:
-			return 0, err
-		case !errors.Is(err, errDamagedChunk):
-			why = err // it may yet turn out to be good
+		if err == nil || ctx.Err() != nil {
+			return n, err
 		}
+		unsure = unsure || !errors.Is(err, errDamagedChunk) && !errs.Is(err, errs.NotFound)
 	}
-	if errors.Is(why, errDamagedChunk) && (len(hosts) < all || !b.s.allUp()) {
-		return 0, errs.E("cassandra.Blobs.readSingly", errs.Busy, errs.Block, id.String()).Because("", "the copies that can be reached are damaged, and not all can be reached")
+	if unsure {
+		return 0, errs.E("cassandra.Blobs.readSingly", errs.Busy, errs.Block, id.String()).With(why).Because("", "the copies that can be read now are damaged, and there may be others")
 	}
 	return 0, why
 }
+
+// askedMost bounds how many nodes are asked for their own copies.
+const askedMost = 100
 
 // readAt reads a part of a block from the rows that are given.
 func (b *Blobs) readAt(ctx context.Context, id block.ID, off int64, dst []byte, rows func(args []any, page int, scan func(*gocql.Iter) bool) error) (int, error) {

@@ -159,8 +159,7 @@ type bodyCopy struct {
 // auditCell looks at the versions of a name, some at a time, from the oldest.
 func (m *Meta) auditCell(ctx context.Context, k cellKey, near int) (a cellAudit, err error) {
 	hosts := m.s.hostsOf(k.partition(), near)
-	unreached := near - len(hosts)
-	whole := unreached == 0 && m.s.allUp()
+	unreached, up := near-len(hosts), m.s.allUp()
 	if m.copies != nil {
 		hosts = m.copies(hosts)
 	}
@@ -200,11 +199,12 @@ func (m *Meta) auditCell(ctx context.Context, k cellKey, near int) (a cellAudit,
 		}
 		slices.Sort(seqs)
 		for _, seq := range seqs {
-			b, stands, err := m.auditBody(ctx, k, seq, copies, whole && len(failing) == 0)
+			b, stands, err := m.auditBody(ctx, k, seq, copies, up, up && unreached+len(failing) == 0)
 			if err != nil {
 				return a, err
 			}
-			b.Failing, b.Unreached = failing, unreached
+			b.Failing = failing
+			b.Unreached += unreached
 			if stands {
 				a.bodies = append(a.bodies, b)
 			}
@@ -253,14 +253,18 @@ func (r *row) copyOf() bodyCopy {
 	return c
 }
 
-// auditBody judges the copies of one version's bytes, and mends those that are not good. whole says that there are no others. stands is false for a version that went, or came, meanwhile.
-func (m *Meta) auditBody(ctx context.Context, k cellKey, seq int64, copies []map[int64]bodyCopy, whole bool) (a meta.BodyAudit, stands bool, err error) {
+// auditBody judges the copies of one version's bytes, and mends those that are not good. up says that a node without a copy has lost it and does not stand in
+// for another one, whole that there are no other copies. stands is false for a version that went, or came, meanwhile.
+func (m *Meta) auditBody(ctx context.Context, k cellKey, seq int64, copies []map[int64]bodyCopy, up, whole bool) (a meta.BodyAudit, stands bool, err error) {
 	a = meta.BodyAudit{Container: k.container, Name: k.name, ID: object.VersionID(seq), Copies: len(copies)}
 	var good []bodyCopy
 	for _, all := range copies {
 		c, ok := all[seq]
 		a.Bytes += int64(len(c.body))
 		switch {
+		case !ok && !up:
+			a.Copies--
+			a.Unreached++
 		case !ok || c.missing:
 			a.Missing++
 		case c.good:

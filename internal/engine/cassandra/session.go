@@ -322,30 +322,24 @@ func (s *Session) replicas(ctx context.Context, partition []byte) (hosts []*gocq
 }
 
 // near is how many copies there should be of each partition, in the own data centre as far as one is named.
-func (s *Session) near(ctx context.Context) (int, error) { return s.replicasIn(ctx, s.datacenter) }
-
-// copies is how many copies there should be of each partition, in all data centres.
-func (s *Session) copies(ctx context.Context) (int, error) { return s.replicasIn(ctx, "") }
-
-// replicasIn is how many copies there should be of each partition in a data centre; "": in all.
-func (s *Session) replicasIn(ctx context.Context, datacenter string) (n int, err error) {
+func (s *Session) near(ctx context.Context) (near int, err error) {
 	replication := map[string]string{}
 	if _, err := s.one(ctx, getReplication, []any{s.keyspace}, &replication); err != nil {
 		return 0, err
 	}
 	for where, text := range replication {
-		k, err := strconv.Atoi(text)
-		if err == nil && (datacenter == "" || where == datacenter || where == "replication_factor") {
-			n += k
+		n, err := strconv.Atoi(text)
+		if err == nil && (s.datacenter == "" || where == s.datacenter || where == "replication_factor") {
+			near += n
 		}
 	}
-	return n, nil
+	return near, nil
 }
 
-// hostsOf is the hosts that have a copy of a partition and are up, at most near.
-func (s *Session) hostsOf(partition []byte, near int) (hosts []*gocql.HostInfo) {
+// hostsOf is at most n hosts that are up, first those that have a copy of a partition.
+func (s *Session) hostsOf(partition []byte, n int) (hosts []*gocql.HostInfo) {
 	next := s.policy.Pick(partitionKey{s.keyspace, partition})
-	for h := next(); h != nil && len(hosts) < near; h = next() {
+	for h := next(); h != nil && len(hosts) < n; h = next() {
 		if slices.ContainsFunc(hosts, func(o *gocql.HostInfo) bool { return o.HostID() == h.Info().HostID() }) {
 			break // the second round
 		}
@@ -354,7 +348,7 @@ func (s *Session) hostsOf(partition []byte, near int) (hosts []*gocql.HostInfo) 
 	return hosts
 }
 
-// allUp reports whether every node is up, as far as is known. While one is not, hostsOf may name a node that has no copy and asks another one for it.
+// allUp reports whether every node is up, as far as is known. While one is not, hostsOf may name one in its place that has no copy and need not have one.
 func (s *Session) allUp() bool {
 	return !slices.ContainsFunc(s.cql.GetHosts(), func(h *gocql.HostInfo) bool { return !h.IsUp() })
 }
