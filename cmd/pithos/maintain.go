@@ -146,7 +146,7 @@ Exit codes: 0 clean, 1 damage, also such that was found earlier and is not heale
 				fmt.Fprintf(t.out, "healed: version %s: a copy of its kept bytes was damaged or missing and was made anew from a good one\n", version)
 			}
 			for _, node := range slices.Sorted(maps.Keys(r.FailingNodes)) {
-				fmt.Fprintf(t.out, "damage: node %s: it cannot read its own copies of %d blocks or bodies, which other nodes have; its log names the files; see \"A damaged disk under Cassandra\" in docs/operations/repair.md\n", node, r.FailingNodes[node])
+				fmt.Fprintf(t.out, "damage: node %s: it failed to read its own copies of %d blocks or bodies; its log says why; see \"A damaged disk under Cassandra\" in docs/operations/repair.md\n", node, r.FailingNodes[node])
 			}
 			if r.Unreached > 0 {
 				fmt.Fprintf(t.out, "%d copies were not looked at, since their nodes do not answer; run pithos scrub again when they do.\n", r.Unreached)

@@ -30,7 +30,7 @@ func fail(op string, err error) error {
 	case errors.Is(err, gocql.ErrSessionClosed):
 		return errs.Wrap(op, errs.Closed, err)
 	case unreadable(err):
-		return errs.E(op, errs.Busy, errs.Store, "").With(err).Because("", "a Cassandra node cannot read its own files; the log names it")
+		return errs.E(op, errs.Busy, errs.Store, "").With(err).Because("", "a Cassandra node failed to read what it has; the log names it")
 	case transient(err):
 		return errs.Wrap(op, errs.Busy, err)
 	}
@@ -102,7 +102,7 @@ func refusal(err error) (code int, ok bool) {
 	return req.Code(), true
 }
 
-// unreadable reports whether a read failed because a node could not read its own files. Nodes that answer for the others do not ask another one instead.
+// unreadable reports whether a read failed because a node failed to read what it has: a file is damaged, or it gave a read up that took too long. Nodes that answer for the others do not ask another one instead.
 func unreadable(err error) bool {
 	const reason = 0 // UNKNOWN
 	if errors.Is(err, errOwnFiles) {
@@ -120,7 +120,7 @@ func unreadable(err error) bool {
 	return false
 }
 
-// ailing are the nodes that could not read their own files, and when that was last told.
+// ailing are the nodes that failed to read what they have, and when that was last told.
 type ailing struct {
 	clock clock.Clock
 	log   *slog.Logger // may be nil
@@ -150,7 +150,7 @@ func (a *ailing) observe(st statement, err error) {
 		}
 		a.told[host] = now
 		if a.log != nil {
-			a.log.Error("a Cassandra node cannot read its own files: see its log; nodetool scrub and repair mend it, or a new disk", "node", host, "statement", st.cql)
+			a.log.Error("a Cassandra node failed to read what it has: its own log says whether a file is damaged (docs/operations/repair.md) or it has too much to do", "node", host, "statement", st.cql)
 		}
 	}
 }
