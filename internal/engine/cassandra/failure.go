@@ -81,6 +81,11 @@ func superseded(err error) bool {
 // tooManyTombstones reports whether a read failed because it met more tombstones than the cluster reads over. It will fail again.
 func tooManyTombstones(err error) bool {
 	const reason = 1 // READ_TOO_MANY_TOMBSTONES
+	return failedFor(err, reason)
+}
+
+// failedFor reports whether a node failed a read for a reason; see the protocol's <reasonmap>.
+func failedFor(err error, reason uint16) bool {
 	var read *gocql.RequestErrReadFailure
 	if !errors.As(err, &read) {
 		return false
@@ -105,19 +110,7 @@ func refusal(err error) (code int, ok bool) {
 // unreadable reports whether a read failed because a node failed to read what it has: a file is damaged, or it gave a read up that took too long. Nodes that answer for the others do not ask another one instead.
 func unreadable(err error) bool {
 	const reason = 0 // UNKNOWN
-	if errors.Is(err, errOwnFiles) {
-		return true
-	}
-	var read *gocql.RequestErrReadFailure
-	if !errors.As(err, &read) {
-		return false
-	}
-	for _, code := range read.ErrorMap {
-		if code == reason {
-			return true
-		}
-	}
-	return false
+	return errors.Is(err, errOwnFiles) || failedFor(err, reason)
 }
 
 // ailing are the nodes that failed to read what they have, and when that was last told.
